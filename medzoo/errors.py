@@ -9,8 +9,10 @@ class MedzooError(Exception):
     """
 
 
-class UnknownNameError(MedzooError):
-    """A name that stands in no table."""
+class UnknownNameError(MedzooError, KeyError):
+    """A name that stands in no table; a ``KeyError`` too, so that ``Table.get`` gives its default."""
+
+    __str__ = Exception.__str__  # KeyError's own shows the message in quotes
 
 
 class DataError(MedzooError):

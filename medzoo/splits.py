@@ -91,7 +91,7 @@ def holdout(
         ``bool [N]``, true for a held-out image.
 
     Raises:
-        DataError: The fraction is out of range, or there are too few groups for it.
+        DataError: The fraction is out of range, or there is one group only.
 
     Example:
         >>> int(holdout(np.eye(2)[[0, 1] * 10], [str(i) for i in range(20)], 0.2, seed=0).sum())
@@ -99,8 +99,9 @@ def holdout(
     """
     if not 0 < fraction <= 0.5:
         raise DataError(f"a held-out share of {fraction} is not in (0, 0.5]")
-    share = Fraction(fraction).limit_denominator(20)
-    folds = min(share.denominator, len(set(groups)))
+    folds = min(Fraction(fraction).limit_denominator(100).denominator, len(set(groups)))
+    if folds < 2:
+        raise DataError("all images are of one patient, or there is one image; nothing can be held out")
     # With too few groups for the exact share, the nearest one that leaves something on both sides.
     held = min(max(round(fraction * folds), 1), folds - 1)
     return fold_of(targets, groups, folds, seed) < held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -46,7 +47,9 @@ class Weights:
 
 def _study(arch: str) -> list[Weights]:
     paper = {"cxr": "CXR", "hwsi": "HWSI", "efi": "EFI", "all": "All"}
-    baseline = Weights(f"{arch}_in", arch, None, "in", "IN", timm_name=f"{arch}.tv_in1k")
+    # The study's network starts from torchvision's weights; for others timm's default is taken.
+    timm_name = f"{arch}.tv_in1k" if arch == "densenet121" else arch
+    baseline = Weights(f"{arch}_in", arch, None, "in", "IN", timm_name=timm_name)
     return [baseline] + [
         Weights(f"{arch}_{source}_{init}", arch, source, init, f"{paper[source]}_{init.upper()}")
         for source in SOURCES
@@ -55,6 +58,35 @@ def _study(arch: str) -> list[Weights]:
 
 
 WEIGHTS: Table[Weights] = Table("weight", _study("densenet121"))
+
+
+_FORM = re.compile(rf"(?P<arch>.+?)(?:_(?P<source>{'|'.join(SOURCES)})_(?P<init>{'|'.join(INITS)})|_in)")
+
+
+def find(name: str) -> Weights:
+    """A weight by name: one of the table's, or one of the same form for another timm architecture.
+
+    Args:
+        name: For example ``"densenet121_all_in"`` or ``"resnet50_cxr_ri"``.
+
+    Returns:
+        The weight.
+
+    Raises:
+        UnknownNameError: The name is neither.
+
+    Example:
+        >>> find("resnet50_cxr_ri").source
+        'cxr'
+    """
+    form = _FORM.fullmatch(name)
+    if name in WEIGHTS or form is None:
+        return WEIGHTS[name]
+    import timm  # seconds that the table's own names need not wait for
+
+    if not timm.is_model(form["arch"]):
+        return WEIGHTS[name]
+    return Table("weight", _study(form["arch"]))[name]
 
 
 def list_models(pattern: str = "*", domain: str | None = None) -> list[str]:

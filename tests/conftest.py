@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: on a small shared machine its threads wait for one another more than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REAL = Path(os.environ.get("MEDZOO_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"))
 
 
@@ -41,3 +44,26 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip(f"no real images at {REAL} (set MEDZOO_REAL)")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a network of 0.4 million values: whatever does not need DenseNet-121 is tested with it."""
+    from makers import save_bundle  # torch is imported where it is needed
+
+    return save_bundle(tmp_path_factory.mktemp("tiny") / "tiny", "test_resnet", ("low", "mid", "high"), "multiclass")
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder zoo of two DenseNet-121 with random values, published as any other; nobody may write to it."""
+    from makers import publish_random
+
+    return publish_random(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A Hub that cannot be reached and an empty cache: the client reads its settings once, when it is imported."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))

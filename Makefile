@@ -1,0 +1,38 @@
+# Two commands set everything up on a machine that has Python (3.10 to 3.13) and make:
+#   make demo    install, then run the whole chain on small drawings
+#   make test    install, then lint, type-check and run the fast tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-real test-all lint install clean
+
+# Threads that sleep while they wait: on a machine with other work to do, spinning ones can be ten times slower.
+demo: install
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training demo
+
+test: install lint
+	$(BIN)/python -m pytest -m "not real and not slow"
+
+# On the real images in ../shared/real, or where MEDZOO_REAL says.
+test-real: install
+	$(BIN)/python -m pytest -m real
+
+test-all: install lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: .venv/installed
+
+# The stamp is written last: an interrupted installation is done again, a finished one never.
+.venv/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'medzoo needs Python 3.10 or newer; say make PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev,dicom,onnx,xls]"
+	touch $@
+
+clean:
+	rm -rf .venv demo work

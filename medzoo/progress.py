@@ -1,0 +1,99 @@
+"""Progress bars on stderr; nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+# advance(n, text): n more are done; the text stands behind the bar.
+Advance = Callable[[int, str], None]
+
+
+def _nothing(*_: object) -> None:
+    """Move no bar."""
+
+
+def _console() -> Console | None:
+    console = Console(stderr=True)
+    return console if console.is_terminal else None
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+        console=console,
+        transient=True,
+    )
+
+
+def _rate(progress: Progress, unit: str) -> str:
+    speed = progress.tasks[0].speed
+    return f"{speed:,.0f} {unit}/s" if speed else ""
+
+
+@contextmanager
+def bar(title: str, total: int, unit: str = "images") -> Iterator[Advance]:
+    """Show a bar with count, rate and time left, for work that says how many more are done.
+
+    Args:
+        title: What is being done.
+        total: How many there are.
+        unit: What is counted.
+
+    Yields:
+        A function to call with how many more are done and a short text.
+
+    Example:
+        >>> with bar("training", total=2) as advance:
+        ...     advance(1, "loss 0.5")
+    """
+    console = _console()
+    if console is None:
+        yield _nothing
+        return
+    with _bar(console) as progress:
+        task = progress.add_task(title, total=total, rate="", text="")
+
+        def advance(count: int, text: str) -> None:
+            progress.update(task, advance=count, rate=_rate(progress, unit), text=text)
+
+        yield advance
+
+
+@contextmanager
+def counting(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
+    """The same bar, for work that says how many of how many are done.
+
+    Args:
+        title: What is being done.
+        unit: What is counted.
+
+    Yields:
+        A function to call with (done, total).
+
+    Example:
+        >>> with counting("decoding") as progress:
+        ...     progress(1, 2)
+    """
+    console = _console()
+    if console is None:
+        yield _nothing
+        return
+    with _bar(console) as progress:
+        task = progress.add_task(title, total=None, rate="", text="")
+        yield lambda done, total: progress.update(task, completed=done, total=total, rate=_rate(progress, unit))
+
+
+def say(message: str) -> None:
+    """One line for the person at the terminal, on stderr."""
+    sys.stderr.write(message + "\n")
