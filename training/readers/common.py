@@ -1,0 +1,191 @@
+"""What every reader needs: publishers' CSV files, images by name, and Records from rows."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from medzoo.errors import DataError
+from medzoo.records import Records
+from medzoo.userdata import image_files
+
+
+@dataclass(frozen=True)
+class Published(Records):
+    """Records of a published set, with what its label tables and its folders do not share.
+
+    Attributes:
+        missing: Names that a label table lists and that are not on disk, sorted.
+        unlisted: Relative paths of images on disk that no label names, sorted.
+    """
+
+    missing: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """One image: its relative path, the columns of its labels, patient and official split ("" = unknown)."""
+
+    path: str
+    labels: tuple[int, ...]
+    patient: str = ""
+    split: str = ""
+
+
+def to_records(
+    name: str,
+    root: Path,
+    rows: Iterable[Row],
+    classes: tuple[str, ...],
+    task: str,
+    missing: Iterable[str] = (),
+    unlisted: Iterable[str] = (),
+    notes: Iterable[str] = (),
+) -> Published:
+    """Make Records of rows, sorted by path.
+
+    Args:
+        name: The data set's name.
+        root: The folder the rows' paths are relative to.
+        rows: At least one image.
+        classes: The label names that ``Row.labels`` count through.
+        task: One of ``medzoo.records.TASKS``.
+        missing: Listed names without an image.
+        unlisted: Images without a label.
+        notes: What else was left out or assumed; empty strings are dropped.
+
+    Returns:
+        Records whose patients or splits are ``None`` where no row knows one.
+
+    Raises:
+        DataError: There is no row.
+    """
+    ordered = sorted(rows)
+    missing, unlisted = tuple(sorted(missing)), tuple(sorted(unlisted))
+    said = [
+        left_out(unlisted, "images on disk have no label"),
+        left_out(missing, "listed images are not on disk"),
+        *notes,
+    ]
+    said = [note for note in said if note]
+    if not ordered:
+        raise DataError(
+            f"{root}: no image of {name} with a label{''.join(f'; {note}' for note in said)}."
+            " Unpack the set there as its publisher ships it"
+        )
+    targets = np.zeros((len(ordered), len(classes)), np.float32)
+    for i, row in enumerate(ordered):
+        targets[i, list(row.labels)] = 1
+    patients = np.array([row.patient for row in ordered])
+    splits = np.array([row.split for row in ordered])
+    return Published(
+        name=name,
+        root=root,
+        paths=tuple(row.path for row in ordered),
+        targets=targets,
+        classes=classes,
+        task=task,
+        patients=patients if patients.astype(bool).any() else None,
+        splits=splits if splits.astype(bool).any() else None,
+        notes=tuple(said),
+        missing=missing,
+        unlisted=unlisted,
+    )
+
+
+def left_out(names: Collection[str], what: str) -> str:
+    """A note such as ``"2 images on disk have no label (first: a.png)"``; "" for none."""
+    return f"{len(names):,} {what} (first: {min(names)})" if names else ""
+
+
+def by_name(root: Path, folders: Iterable[str], suffixes: frozenset[str], stem: bool = False) -> dict[str, str]:
+    """Find images by the name that a label table uses.
+
+    Args:
+        root: The data set's folder.
+        folders: Folders below it to search, relative to it.
+        suffixes: Lower-case endings of images.
+        stem: Whether the names are without ending.
+
+    Returns:
+        File name (or stem) to path relative to ``root``.
+
+    Raises:
+        DataError: Two images have one name.
+    """
+    found: dict[str, str] = {}
+    for folder in folders:
+        for below in image_files(root / folder, suffixes):
+            path = f"{folder}/{below}"
+            name = Path(below).stem if stem else Path(below).name
+            if name in found:
+                raise DataError(f"{root}: {found[name]} and {path} are the same image; remove one of the copies")
+            found[name] = path
+    return found
+
+
+def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Read some columns of a publisher's CSV file as text.
+
+    Columns are found by their names in the first line; what else a line holds does not matter, so
+    headers with commas inside brackets (ChestX-ray14) do no harm behind the wanted columns.
+
+    Args:
+        file: The file, UTF-8 with or without a byte order mark.
+        columns: The names of the wanted columns: the image's first, it may occur in one line only.
+
+    Returns:
+        One tuple a line, stripped of blanks, in the order of ``columns``; empty lines are skipped.
+
+    Raises:
+        DataError: The file is absent or empty, lacks a column, has a line that is too short or
+            names an image twice.
+    """
+    if not file.is_file():
+        raise DataError(f"{file} is missing; it holds the labels and is published with the images")
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        lines = csv.reader(stream)
+        header = [cell.strip() for cell in next(lines, [])]
+        at = column_indices(file, header, columns)
+        rows: dict[str, tuple[str, ...]] = {}
+        for line in lines:
+            if not any(cell.strip() for cell in line):
+                continue
+            if len(line) <= max(at):
+                raise DataError(f"{file}, line {lines.line_num}: {len(line)} cells, expected {len(header)}; mend it")
+            row = tuple(line[i].strip() for i in at)
+            if row[0] in rows:
+                raise DataError(f"{file}, line {lines.line_num}: image {row[0]} is listed twice; remove one line")
+            rows[row[0]] = row
+    return list(rows.values())
+
+
+def column_indices(file: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Where the wanted columns stand in a header.
+
+    Raises:
+        DataError: One is not there.
+    """
+    for column in columns:
+        if column not in header:
+            raise DataError(
+                f"{file} has no column {column!r}; it has {', '.join(header) or 'none'}. Get the published file again"
+            )
+    return [header.index(column) for column in columns]
+
+
+def grade(file: Path, image: str, text: str, classes: int) -> int:
+    """Read a grade 0 to ``classes - 1``, also when written as ``2.0``; else say where it stands.
+
+    Raises:
+        DataError: The text is no such grade.
+    """
+    value = text.removesuffix(".0")
+    if not (value.isascii() and value.isdigit() and int(value) < classes):
+        raise DataError(f"{file}: image {image} has grade {text!r}, expected 0 to {classes - 1}; mend the row")
+    return int(value)
