@@ -1,0 +1,155 @@
+"""Pins: which file a published weight is, to the bit.
+
+A folder zoo's index and the package's own list of what is on the Hub are tables of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from medzoo.bundle import read_json
+from medzoo.errors import ZooError
+from medzoo.files import replacing_file
+from medzoo.zoo.memory import locked
+
+INDEX = "index.json"
+PINS = Path(__file__).parents[1] / "pins.json"
+
+# A weight's name is a folder's name as well, on every system.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_HEX = {40: re.compile(r"[0-9a-f]{40}"), 64: re.compile(r"[0-9a-f]{64}")}
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What the files of a published weight must be.
+
+    Attributes:
+        sha256: Of ``model.safetensors``: 64 hex digits.
+        bytes: The size of ``model.safetensors``.
+        config: The sha256 of ``config.json``; empty where it was not published by us.
+        repo: On the Hub, ``org/name``.
+        revision: On the Hub, the 40 hex digits of the commit.
+
+    Raises:
+        ZooError: One of them is not that.
+    """
+
+    sha256: str
+    bytes: int
+    config: str = ""
+    repo: str = ""
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value, form in (
+            ("sha256", self.sha256, _HEX[64]),
+            ("config", self.config or "0" * 64, _HEX[64]),
+            ("repo", self.repo or "org/name", _REPO),
+            ("revision", self.revision or "0" * 40, _HEX[40]),
+        ):
+            if not isinstance(value, str) or not form.fullmatch(value):
+                raise ZooError(f"{what} {value!r:.80} of a pin is not of the form {form.pattern}")
+        if type(self.bytes) is not int or self.bytes < 0:
+            raise ZooError(f"bytes {self.bytes!r:.80} of a pin is not a size")
+
+
+def read_pins(path: Path) -> dict[str, Pin]:
+    """Read a table of pins (a folder zoo's index, or the package's own for the Hub).
+
+    Raises:
+        ZooError: It is not one.
+    """
+    return parse_pins(read_json(path), path)
+
+
+def parse_pins(table: Mapping[str, object], origin: Path) -> dict[str, Pin]:
+    """Take a table of pins that was read from JSON.
+
+    Args:
+        table: The object.
+        origin: Where it is from, for the error.
+
+    Raises:
+        ZooError: It is not one, or a weight in it has a name that is no folder's.
+    """
+    entries = table.get("weights")
+    try:
+        pins = {name: Pin(**entry) for name, entry in entries.items()}  # type: ignore[attr-defined]
+    except (AttributeError, TypeError, ZooError) as error:
+        raise ZooError(f"{origin} is not an index of weights ({error}); fetch or publish again") from error
+    check_names(pins, origin)
+    return pins
+
+
+def check_names(names: Iterable[str], origin: Path) -> None:
+    """Refuse names that lead out of a zoo or that no folder can have.
+
+    Raises:
+        ZooError: One of them does.
+    """
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ZooError(f"{origin} cannot hold a weight named {name!r:.80}: letters, digits, '.', '_' and '-' only")
+
+
+def pins_text(pins: Mapping[str, Pin]) -> str:
+    """A table of pins as JSON, the same for the same pins."""
+    fields = {name: {key: value for key, value in vars(pin).items() if value} for name, pin in sorted(pins.items())}
+    return json.dumps({"schema": 1, "weights": fields}, indent=2) + "\n"
+
+
+@contextmanager
+def adding_pins(path: Path, changes: Mapping[str, Pin]) -> Iterator[None]:
+    """Add to a table of pins what the body of the ``with`` puts in place.
+
+    The new table is on disk before the body starts and takes the old one's place after it: where the
+    body fails, or the disk is full, the old one stays. One process at a time.
+
+    Args:
+        path: The table; made where missing.
+        changes: Pins to add or to replace.
+
+    Raises:
+        ZooError: A name cannot stand in it, or the table there is none.
+    """
+    check_names(changes, path)
+    with locked(path), replacing_file(path) as new:
+        pins = read_pins(path) if path.is_file() else {}
+        new.write_text(pins_text({**pins, **changes}), encoding="utf-8")
+        yield
+
+
+def read_index(folder: Path) -> dict[str, Pin]:
+    """What a folder zoo holds, by weight name.
+
+    Raises:
+        ZooError: The folder or its index is missing or cannot be read.
+    """
+    if not folder.is_dir():
+        raise ZooError(
+            f"there is no zoo at {folder}; give a folder made by 'publish' or 'mirror', a zip of one, or hf://ORG "
+            "(zoo= or MEDZOO_ZOO)"
+        )
+    if not (folder / INDEX).is_file():
+        raise ZooError(
+            f"{folder} is not a zoo: it has no {INDEX}; 'python -m training publish NAME --to {folder}' makes one"
+        )
+    return read_pins(folder / INDEX)
+
+
+def write_pins(path: Path, pins: Mapping[str, Pin]) -> None:
+    """Replace a table of pins in one step."""
+    with replacing_file(path) as new:
+        new.write_text(pins_text(pins), encoding="utf-8")
+
+
+def write_index(folder: Path, pins: Mapping[str, Pin]) -> None:
+    """Replace a folder zoo's index in one step."""
+    write_pins(folder / INDEX, pins)

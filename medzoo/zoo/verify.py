@@ -1,0 +1,77 @@
+"""Files checked against what was published."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from medzoo.bundle import CONFIG, MODEL
+from medzoo.errors import ZooError
+from medzoo.zoo.memory import recall, remember
+from medzoo.zoo.pins import Pin
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def pin_of(folder: Path, repo: str = "", revision: str = "") -> Pin:
+    """The pin of a bundle as it lies on disk.
+
+    Args:
+        folder: The bundle.
+        repo: On the Hub, ``org/name``.
+        revision: On the Hub, the commit.
+    """
+    model = folder / MODEL
+    return Pin(sha256_of(model), model.stat().st_size, sha256_of(folder / CONFIG), repo, revision)
+
+
+def verify_file(path: Path, pin: Pin, *, again: bool = False) -> None:
+    """Check a weights file against its pin; a file checked before is not hashed again until it changes.
+
+    Args:
+        path: The file.
+        pin: What it must be.
+        again: Hash it even if it was checked before.
+
+    Raises:
+        ZooError: It cannot be read, or its size or hash is another.
+    """
+    try:
+        stat = path.stat()
+        if stat.st_size != pin.bytes:
+            raise ZooError(
+                f"{path} has {stat.st_size} bytes, the published file {pin.bytes}; fetch or publish it again"
+            )
+        seen = f"{pin.sha256} {stat.st_size} {stat.st_mtime_ns}"
+        if not again and recall(path) == seen:
+            return
+        found = sha256_of(path)
+    except OSError as error:
+        raise ZooError(f"{path} cannot be read ({error.strerror}); fetch or publish it again") from error
+    if found != pin.sha256:
+        raise ZooError(f"{path} has sha256 {found}, the published file {pin.sha256}; fetch or publish it again")
+    remember(path, seen)
+
+
+def verify_bundle(folder: Path, pin: Pin, *, again: bool = False) -> None:
+    """Check the two files that a model is made from against their pin.
+
+    Args:
+        folder: The bundle.
+        pin: What it must be.
+        again: Hash the weights even if they were checked before.
+
+    Raises:
+        ZooError: One of them is missing or is not the published one.
+    """
+    verify_file(folder / MODEL, pin, again=again)
+    config = folder / CONFIG
+    if pin.config and sha256_of(config) != pin.config:
+        raise ZooError(f"{config} is not the published file: its sha256 is another; fetch or publish it again")

@@ -1,0 +1,288 @@
+"""A zoo to carry: as a folder and as a zip, verified on both sides."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub_server import Hub, Repo, connected
+from makers import make_run, noise
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+import medzoo
+from medzoo.__main__ import app
+from medzoo.checkup import check_up
+from medzoo.errors import UnknownNameError, ZooError
+from medzoo.golden import GOLDEN
+from medzoo.mirror import mirror, mirror_zip
+from medzoo.store import cache_folder, published, read_index, resolve, write_index
+from training.publish import plan, publish, send
+
+NAME, OTHER = "test_resnet_hwsi_ri", "test_resnet_cxr_ri"
+
+# The client's own: it uploads in a way that its HTTP library would like to see changed.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder zoo of two small weights, and their runs."""
+    work = tmp_path_factory.mktemp("work")
+    for name in (NAME, OTHER):
+        make_run(name, work)
+        publish(name, work, work / "zoo")
+    return work
+
+
+@pytest.fixture(scope="module")
+def small(work: Path) -> Path:
+    return work / "zoo"
+
+
+@pytest.fixture
+def hub(work: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub that holds one of them, and what passes for timm's baseline."""
+    with connected(monkeypatch, tmp_path / "hf") as hub:
+        monkeypatch.setattr("medzoo.store.PINS", tmp_path / "pins.json")
+        monkeypatch.setenv("HF_TOKEN", "hf_writer")
+        send(plan(NAME, work, "hf://zoo"), tmp_path / "pins.json")
+        timm = hub.repos["timm/densenet121.tv_in1k"] = Repo("timm/densenet121.tv_in1k")
+        bundle = work / "zoo" / NAME
+        config = json.loads((bundle / "config.json").read_text())
+        del config["medzoo"]  # timm's have none
+        files = {
+            "config.json": json.dumps(config).encode(),
+            "model.safetensors": (bundle / "model.safetensors").read_bytes(),
+        }
+        timm.commit(files, "weights")
+        yield hub
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def say(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+# ---- as a folder
+
+
+def test_a_mirror_is_the_same_zoo(small: Path, tmp_path: Path) -> None:
+    assert content(mirror(tmp_path / "copy", zoo=small)) == content(small)
+    model = tmp_path / "copy" / NAME / "model.safetensors"
+    assert model.stat().st_mode & 0o444 == 0o444
+
+
+def test_a_mirror_grows_and_what_is_there_stays(small: Path, tmp_path: Path) -> None:
+    copy = mirror(tmp_path / "copy", [NAME], small)
+    assert read_index(copy).keys() == {NAME}
+    before = (copy / NAME).stat().st_ino
+    mirror(copy, zoo=small)
+    assert read_index(copy).keys() == {NAME, OTHER}
+    assert (copy / NAME).stat().st_ino == before
+
+
+def test_a_damaged_mirror_is_mended(small: Path, tmp_path: Path) -> None:
+    copy = mirror(tmp_path / "copy", [NAME], small)
+    (copy / NAME / "model.safetensors").write_bytes(b"rotten")
+    mirror(copy, [NAME], small)
+    assert resolve(NAME, copy).name == NAME
+
+
+def test_what_is_damaged_is_not_mirrored(small: Path, tmp_path: Path) -> None:
+    bad = shutil.copytree(small, tmp_path / "bad")
+    file = bad / NAME / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(ZooError, match="sha256"):
+        mirror(tmp_path / "copy", [OTHER, NAME], bad)
+    assert read_index(tmp_path / "copy").keys() == {OTHER}
+    with pytest.raises(ZooError, match="sha256"):
+        mirror_zip(tmp_path / "copy.zip", [OTHER, NAME], bad)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "copy"]
+
+
+def test_a_changed_config_is_noticed(small: Path, tmp_path: Path) -> None:
+    bad = shutil.copytree(small, tmp_path / "bad")
+    config = bad / NAME / "config.json"
+    config.write_text(config.read_text().replace("0.485", "0.475"))
+    with pytest.raises(ZooError, match=r"config\.json is not the published file"):
+        resolve(NAME, bad)
+
+
+def test_mirroring_what_is_not_there(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError):
+        mirror(tmp_path / "copy", ["nothing"], small)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ZooError, match="is a file; give a folder"):
+        mirror(tmp_path / "file", zoo=small)
+    with pytest.raises(ZooError, match=r"cannot hold a weight named '.*letters, digits"):
+        mirror(tmp_path / "copy", [str(small / NAME)], small)
+
+
+def test_from_the_hub_with_the_baseline(hub: Hub, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = mirror(tmp_path / "copy", zoo="hf://zoo")
+    assert read_index(copy).keys() == {NAME, "densenet121_in"}
+    assert content(copy / NAME) == content(small / NAME)
+    hub.requests.clear()
+    monkeypatch.setenv("MEDZOO_ZOO", str(copy))
+    assert medzoo.create_model(NAME).medzoo.weights == NAME
+    assert resolve("densenet121_in").name == "densenet121_in"
+    assert hub.requests == []
+    assert published()[NAME].revision == hub.repos[f"zoo/{NAME}"].refs["main"]
+
+
+# ---- as a zip
+
+
+def test_a_zip_is_a_zoo(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = mirror_zip(tmp_path / "carry", zoo=small)
+    assert made == tmp_path / "carry.zip"
+    monkeypatch.setenv("MEDZOO_ZOO", str(made))
+    assert published().keys() == {NAME, OTHER}
+    bundle = resolve(NAME)
+    assert content(bundle.folder) == content(small / NAME)
+    assert medzoo.create_model(NAME)(noise(1)).shape == (1, 2)
+    assert medzoo.get_weights(NAME).status == "published"
+    before = (bundle.folder / "config.json").stat().st_ino
+    assert (resolve(NAME).folder / "config.json").stat().st_ino == before
+    assert not (cache_folder() / "zips" / bundle.folder.parent.name / OTHER).exists()
+
+
+def test_a_zipped_folder_is_a_zoo_too(small: Path, tmp_path: Path) -> None:
+    made = shutil.make_archive(str(tmp_path / "carry"), "zip", small.parent, "zoo")
+    assert content(resolve(NAME, made).folder) == content(small / NAME)
+
+
+def test_a_zip_that_changed_is_unpacked_anew(small: Path, tmp_path: Path) -> None:
+    made = mirror_zip(tmp_path / "carry.zip", [NAME], small)
+    first = resolve(NAME, made).folder
+    made.unlink()
+    mirror_zip(made, [NAME, OTHER], small)
+    assert resolve(NAME, made).folder != first
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "no index", "flipped", "no weights", "two sizes", "password"])
+def test_a_bad_zip(small: Path, tmp_path: Path, damage: str) -> None:
+    made = mirror_zip(tmp_path / "carry.zip", [NAME], small)
+    whole = bytearray(made.read_bytes())
+    if damage == "cut":
+        made.write_bytes(whole[:-100])
+    elif damage == "empty":
+        made.write_bytes(b"")
+    elif damage == "flipped":
+        at = whole.index((small / NAME / "model.safetensors").read_bytes()[-1000:])
+        whole[at] ^= 1
+        made.write_bytes(whole)
+    elif damage == "password":
+        for sign, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            at = -1
+            while (at := whole.find(sign, at + 1)) >= 0:
+                whole[at + flag] |= 1
+        made.write_bytes(whole)
+    else:
+        with zipfile.ZipFile(made, "w") as zipped:
+            if damage == "two sizes":
+                zipped.writestr(f"{NAME}/model.safetensors", b"short")
+                zipped.writestr(f"{NAME}/config.json", b"{}")
+            if damage != "no index":
+                zipped.write(small / "index.json", "index.json")
+    with pytest.raises(ZooError, match=r"carry\.zip") as caught:
+        resolve(NAME, made)
+    assert str(caught.value).count("\n") <= 1
+    assert not list(cache_folder().glob("zips/*/*"))
+
+
+def test_a_zip_cannot_write_beside_its_folder(small: Path, tmp_path: Path) -> None:
+    made = mirror_zip(tmp_path / "carry.zip", [NAME], small)
+    with zipfile.ZipFile(made, "a") as zipped:
+        for name in ("../out", f"{NAME}/../../out.json", "/tmp/out.json", f"{NAME}/sub/x.json", f"{NAME}/.hidden"):
+            zipped.writestr(name, "x")
+        link = zipfile.ZipInfo(f"{NAME}/link.json")
+        link.external_attr = 0o120777 << 16
+        zipped.writestr(link, "/etc/passwd")
+    folder = resolve(NAME, made).folder
+    assert content(folder).keys() == {*content(small / NAME), "link.json"}
+    assert (folder / "link.json").read_text() == "/etc/passwd"  # a text, and no link
+    assert not list(cache_folder().rglob("out*"))
+
+
+# ---- checked
+
+
+def test_a_weight_is_checked_to_its_outputs(small: Path) -> None:
+    found = check_up(NAME, small)
+    assert found.difference is not None
+    assert found.difference < 1e-5
+    assert "golden vector within" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("outputs", "computes something else here: its outputs differ by"),
+        ("weights", "was made from other weights"),
+        ("shape", "holds images"),
+        ("garbage", "cannot be read as safetensors"),
+        ("names", "is no golden vector"),
+    ],
+)
+def test_a_golden_vector_that_does_not_fit(small: Path, tmp_path: Path, change: str, message: str) -> None:
+    zoo = shutil.copytree(small, tmp_path / "zoo")
+    path = zoo / NAME / GOLDEN
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    if change == "outputs":
+        tensors["logits"] = tensors["logits"] * 1.01
+    elif change == "weights":
+        about["weights"] = "0" * 64
+    elif change == "shape":
+        tensors["images"] = tensors["images"][:, :1].contiguous()
+    elif change == "names":
+        tensors = {"x": tensors["logits"]}
+    save_file(tensors, path, metadata=about)
+    if change == "garbage":
+        path.write_bytes(b"\xff" * 100)
+    with pytest.raises(ZooError, match=message):
+        check_up(NAME, zoo)
+
+
+def test_values_that_rot_after_publishing(small: Path, tmp_path: Path) -> None:
+    zoo = shutil.copytree(small, tmp_path / "zoo")
+    file = zoo / NAME / "model.safetensors"
+    tensors = load_file(file)
+    tensors["bn1.running_var"].fill_(float("inf"))
+    save_file(tensors, file)
+    with pytest.raises(ZooError, match=r"bn1\.running_var holds values that are not finite"):
+        check_up(zoo / NAME)
+
+
+# ---- the commands
+
+
+def test_the_commands(small: Path, tmp_path: Path) -> None:
+    zoo = ["--zoo", str(small)]
+    shown = say("verify", *zoo)
+    assert shown.count("golden vector within") == 2
+    assert f"{NAME}: {small / NAME}" in say("download", NAME, *zoo)
+    assert f"MEDZOO_ZOO={tmp_path / 'copy'}" in say("mirror", str(tmp_path / "copy"), *zoo)
+    assert f"MEDZOO_ZOO={tmp_path / 'one.zip'}" in say("mirror", str(tmp_path / "one.zip"), NAME, "--zip", *zoo)
+    (tmp_path / "copy" / OTHER / "model.safetensors").write_bytes(b"rotten")
+    found = json.loads(CliRunner().invoke(app, ["verify", "--json", "--zoo", str(tmp_path / "copy")]).stdout)
+    assert {entry["name"]: entry["sound"] for entry in found} == {NAME: True, OTHER: False}
+    say("verify", "--zoo", str(tmp_path / "copy"), code=1)
+
+
+def test_verifying_an_empty_zoo_is_a_mistake(tmp_path: Path) -> None:
+    write_index(tmp_path, {})
+    with pytest.raises(medzoo.MedzooError, match="nothing is published in this zoo"):
+        CliRunner().invoke(app, ["verify", "--zoo", str(tmp_path)], catch_exceptions=False)

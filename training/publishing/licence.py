@@ -1,0 +1,66 @@
+"""What may be done with a weight: the terms of the data it was made from, and whether they let it be published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medzoo.errors import ZooError
+from medzoo.weights import Weights
+from training.datasets import DATASETS, DataSet
+
+
+def data_sets(entry: Weights, record: Mapping[str, Any]) -> list[DataSet]:
+    """The data sets that a weight was really made from, by its run record.
+
+    Raises:
+        UnknownNameError: One of them is not in our table, so that its terms are not known.
+    """
+    return [DATASETS[str(part["name"])] for part in record["data"]]
+
+
+def licence_text(entry: Weights, record: Mapping[str, Any]) -> str:
+    """The LICENSE file of a bundle, from the tables alone.
+
+    Args:
+        entry: The weight.
+        record: Its run record.
+
+    Returns:
+        Plain text.
+    """
+    lines = [f"{entry.name}: {entry.title}", ""]
+    if entry.source is None:
+        lines += [
+            "ImageNet-1k weights, taken as they are from the file that run.json names. Their licence is their",
+            "publisher's.",
+        ]
+        return "\n".join(lines) + "\n"
+    lines += [
+        "The makers of this weight ask for nothing beyond the Apache License 2.0. It was made from the images",
+        "below; the terms of all of them apply to its use as well. Not for diagnosis.",
+    ]
+    for data in data_sets(entry, record):
+        lines += ["", data.title, f"  terms: {data.terms}", f"  cite:  {data.citation}", f"  page:  {data.homepage}"]
+    if entry.init == "in":
+        lines += ["", f"It began from ImageNet-1k weights (timm/{entry.arch}), whose licence applies too."]
+    return "\n".join(lines) + "\n"
+
+
+def check_may_publish(entry: Weights, record: Mapping[str, Any]) -> None:
+    """Refuse to put a weight before the public where that is not known to be allowed; a folder zoo is one's own affair.
+
+    Raises:
+        ZooError: Which data set does not allow it, and what its terms are; or the weight is not ours to publish.
+    """
+    if entry.timm_name:
+        raise ZooError(
+            f"{entry.name} is timm's, and everybody gets it as timm/{entry.timm_name}; only a folder zoo takes a copy"
+        )
+    for data in data_sets(entry, record):
+        if not data.may_publish:
+            raise ZooError(
+                f"{entry.name} was made from {data.title}, whose terms ({data.terms}) are not known to let weights be "
+                f"published. A folder zoo takes it; who has a permission sets may_publish of {data.name} in "
+                "training/datasets.py"
+            )
