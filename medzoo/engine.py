@@ -1,0 +1,267 @@
+"""The one training loop, shared by pretraining and fine-tuning."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from medzoo.batches import Pool
+from medzoo.checkpoints import Checkpoints, Position
+from medzoo.errors import RunError
+from medzoo.execution import Execution, Statistics, flushed_denormals, seeded, shared
+from medzoo.interrupts import Stop, Stopped, stoppable
+from medzoo.losses import Loss
+from medzoo.plan import Plan
+from medzoo.progress import Advance, bar
+from medzoo.sampling import Draw, Sampler
+
+# On a GPU a look at the loss waits for all work under way, so it is taken only every so many steps.
+LOOK_EVERY = {"cpu": 1, "cuda": 20}
+
+
+def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    """AdamW without decay on vectors (norms and biases; Loshchilov and Hutter, ICLR 2019)."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.lr, fused=True)
+
+
+def fit(
+    model: Any,
+    pool: Pool,
+    targets: Tensor,
+    sampler: Sampler,
+    loss_of: Loss,
+    plan: Plan,
+    *,
+    weights: Tensor | None = None,
+    execution: Execution | None = None,
+    seed: int = 0,
+    title: str = "training",
+    after_epoch: Callable[[dict[str, Any]], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> list[dict[str, Any]]:
+    """Train a model in place.
+
+    Args:
+        model: Maps ``[B, 3, S, S]`` to logits ``[B, C]``.
+        pool: The images.
+        targets: ``float32 [N, C]`` over all images of the pool.
+        sampler: Which images each step takes.
+        loss_of: Loss of logits, targets and image weights.
+        plan: Epochs, batch size, learning rate and so on.
+        weights: ``float32 [N]`` how much each image counts; default all alike.
+        execution: Device, precision, compilation.
+        seed: Seed of dropout.
+        title: What the progress bar says.
+        after_epoch: Called with the epoch's record, to evaluate and add to it.
+        checkpoints: Where the run is saved, and goes on from; ``None`` for a run too short to be worth it.
+
+    Returns:
+        One record an epoch: epoch, loss, lr, images_per_second, and what ``after_epoch`` added.
+
+    Raises:
+        RunError: There is too little to train on, the loss is not finite, or a checkpoint cannot be used.
+        Stopped: SIGTERM or Ctrl-C; the run is saved.
+    """
+    if sampler.total < 2:
+        raise RunError(f"{sampler.total} training images are too few; give at least 2")
+    counts = torch.ones(len(targets)) if weights is None else weights
+    smallest = sampler.total // len(sampler) // plan.chunks
+    if smallest < 2:
+        raise RunError(
+            f"{sampler.total} training images in {len(sampler)} steps of {plan.chunks} chunks leave {smallest} to a "
+            "chunk, and batch normalisation needs 2; give more images or another batch size"
+        )
+    loop = _Loop(model, pool, targets, counts, sampler, loss_of, plan, execution or Execution())
+    with closing(loop), seeded(seed), flushed_denormals(), stoppable() as stop:
+        position = checkpoints.restore(model, loop.optimizer) if checkpoints else Position()
+        with bar(title, sampler.total * plan.epochs) as advance:
+            advance(position.epoch * sampler.total + position.step * plan.batch_size, "")
+            while position.epoch < plan.epochs:
+                loop.epoch(position, checkpoints, stop, advance, title)
+                record = loop.record(position)
+                model.eval()
+                if after_epoch is not None:
+                    after_epoch(record)
+                position = Position(epoch=position.epoch + 1, history=[*position.history, record])
+                if checkpoints and loop.accelerator.is_main_process:
+                    checkpoints.save(model, loop.optimizer, position)
+    return position.history
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a step left on the device, to be looked at later."""
+
+    step: int
+    loss: Tensor
+    norm: Tensor
+    images: int
+
+
+class _Loop:
+    """The parts of one run that do not change while it goes on."""
+
+    def __init__(
+        self,
+        model: Any,
+        pool: Pool,
+        targets: Tensor,
+        weights: Tensor,
+        sampler: Sampler,
+        loss_of: Loss,
+        plan: Plan,
+        execution: Execution,
+    ) -> None:
+        self.accelerator: Accelerator = execution.accelerator()
+        self.model, self.pool, self.sampler, self.loss_of, self.plan = model, pool, sampler, loss_of, plan
+        if plan.chunks % self.accelerator.num_processes:
+            raise RunError(
+                f"{self.accelerator.num_processes} processes cannot share {plan.chunks} chunks of a batch of "
+                f"{plan.batch_size}; use a number of processes that divides {plan.chunks}, or another chunk size"
+            )
+        device = self.accelerator.device
+        self.targets, self.weights = targets.to(device), weights.to(device)
+        model.to(device, memory_format=torch.channels_last)  # a fifth faster on a CPU too
+        self.optimizer = make_optimizer(model, plan)
+        # Steps differ by one image: two sizes compiled each for itself run faster than one for any size.
+        self.net = torch.compile(model, dynamic=False) if execution.compile else model
+        if self.accelerator.num_processes > 1:  # accelerate also wraps the forward pass, which one process needs not
+            self.net = self.accelerator.prepare_model(self.net)
+        self.statistics = Statistics(model, self.accelerator)
+
+    def close(self) -> None:
+        """Give the model back as it came: nothing around its forward pass, its values in the usual order."""
+        if self.net is not self.model:
+            self.accelerator.unwrap_model(self.net, keep_fp32_wrapper=False)
+        self.model.to(memory_format=torch.contiguous_format)
+
+    def epoch(
+        self, position: Position, checkpoints: Checkpoints | None, stop: Stop, advance: Advance, title: str
+    ) -> None:
+        """Go through the rest of an epoch."""
+        draws = self.sampler.epoch(position.epoch)
+        steps = len(draws) * self.plan.epochs
+        look = LOOK_EVERY[self.accelerator.device.type]
+        waiting: list[_Seen] = []
+        self.model.train()
+        started = time.perf_counter()
+        first = position.step
+        for number, images in enumerate(self._images(draws[first:]), start=first):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.plan.lr_at(position.epoch * len(draws) + number, steps)
+            waiting.append(self._step(number, draws[number], images))
+            asked = self._asked(stop, number)
+            due = checkpoints is not None and (asked or checkpoints.due())
+            if len(waiting) >= look or due or number == len(draws) - 1:
+                loss = self._look(waiting, position, title)
+                advance(
+                    sum(seen.images for seen in waiting),
+                    f"epoch {position.epoch + 1}/{self.plan.epochs}, loss {loss:.3f}",
+                )
+                waiting = []
+            position.step = number + 1
+            if asked or due:
+                position.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                if checkpoints is not None and self.accelerator.is_main_process:
+                    checkpoints.save(self.model, self.optimizer, position)
+                if asked:
+                    raise Stopped("stopped as asked; the same command goes on")
+        position.seconds += time.perf_counter() - started
+
+    def _asked(self, stop: Stop, number: int) -> bool:
+        """Whether any process was asked to stop: all leave after the same step, or none."""
+        if self.accelerator.num_processes == 1:
+            return bool(stop)
+        if number % LOOK_EVERY[self.accelerator.device.type]:
+            return False  # the answer waits for all work under way, as a look at the loss does
+        flag = torch.tensor(float(bool(stop)), device=self.accelerator.device)
+        return bool(shared(self.accelerator, flag) > 0)
+
+    def _images(self, draws: list[Draw]) -> Iterator[list[tuple[Draw, Tensor]]]:
+        """This process's chunks of every step; read ahead where the images do not lie on the device."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+
+        def chunks(draw: Draw) -> list[tuple[Draw, Tensor]]:
+            mine = draw.split(self.plan.chunks)[rank::world]
+            images = self.pool.batch(torch.cat([c.index for c in mine]), torch.cat([c.turn for c in mine]))
+            return list(zip(mine, images.split([len(c) for c in mine]), strict=True))
+
+        if self.pool.at_hand:
+            yield from map(chunks, draws)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            ahead = [reader.submit(chunks, draw) for draw in draws[:2]]
+            for following in range(2, len(draws) + 2):
+                yield ahead.pop(0).result()
+                if following < len(draws):
+                    ahead.append(reader.submit(chunks, draws[following]))
+
+    def _step(self, number: int, draw: Draw, chunks: list[tuple[Draw, Tensor]]) -> _Seen:
+        """Forward and backward over this process's chunks, one optimiser step over everybody's."""
+        world, several = self.accelerator.num_processes, self.plan.chunks > 1
+        total = torch.zeros((), device=self.accelerator.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        if several:
+            self.statistics.begin()
+        for at, (chunk, images) in enumerate(chunks):
+            share = len(chunk) / len(draw)
+            wait = at < len(chunks) - 1  # gradients meet once a step
+            with self.accelerator.no_sync(self.net) if wait else nullcontext():
+                with self.accelerator.autocast():
+                    logits = self.net(images)
+                at_chunk = chunk.index.to(logits.device)
+                loss = self.loss_of(logits.float(), self.targets[at_chunk], self.weights[at_chunk]) * share
+                # Several processes' gradients are averaged, and shares add up to 1 over all of them.
+                self.accelerator.backward(loss * world)
+            total += loss.detach()
+            if several:
+                self.statistics.take(share)
+        if several:
+            self.statistics.end()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        self.optimizer.step()
+        return _Seen(number, shared(self.accelerator, total), norm.detach(), len(draw))
+
+    def _look(self, waiting: list[_Seen], position: Position, title: str) -> float:
+        """Add up the losses of the last steps.
+
+        Raises:
+            RunError: One of them, or a gradient, is not finite.
+        """
+        losses = torch.stack([seen.loss for seen in waiting]).tolist()
+        norms = torch.stack([seen.norm for seen in waiting]).tolist()
+        for seen, loss, norm in zip(waiting, losses, norms, strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise RunError(
+                    f"{title}: the loss is {loss} and the gradient norm {norm} at step {seen.step + 1} of epoch "
+                    f"{position.epoch + 1} (lr {self.plan.lr:g}, batch {self.plan.batch_size}); try a lower learning "
+                    "rate or a longer warm-up, or fp32"
+                )
+            position.loss += loss * seen.images
+        return losses[-1]
+
+    def record(self, position: Position) -> dict[str, Any]:
+        """What an epoch was like."""
+        steps = len(self.sampler)
+        return {
+            "epoch": position.epoch + 1,
+            "loss": position.loss / self.sampler.total,
+            "lr": self.plan.lr_at((position.epoch + 1) * steps - 1, self.plan.epochs * steps),
+            "seconds": round(position.seconds, 2),
+            "images_per_second": round(self.sampler.total / position.seconds, 1),
+        }
