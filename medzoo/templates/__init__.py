@@ -1,0 +1,28 @@
+"""Texts with gaps: cards and reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of this folder; a gap without a value is an error, HTML is escaped.
+
+    Args:
+        template: Its file name.
+        **values: What its gaps are called.
+
+    Returns:
+        The text.
+    """
+    environment = Environment(
+        loader=PackageLoader("medzoo", "templates"),
+        undefined=StrictUndefined,
+        autoescape=template.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
