@@ -1,0 +1,223 @@
+"""Pretrain one weight: corpus -> training -> run record and bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from medzoo._version import __version__
+from medzoo.batches import Pool
+from medzoo.bundle import RUN, read_json
+from medzoo.checkpoints import Checkpoints
+from medzoo.engine import fit
+from medzoo.errors import RunError
+from medzoo.inputs import InputContract
+from medzoo.interrupts import Stopped
+from medzoo.losses import balanced_weights, image_weights, make_loss
+from medzoo.modelinfo import Model
+from medzoo.progress import say
+from medzoo.sampling import Sampler
+from medzoo.sources import SOURCES
+from medzoo.weights import Weights, find
+from training.corpus import Corpus, gather
+from training.events import EventFiles
+from training.measures import Energy, peak_memory
+from training.options import Options
+from training.provenance import environment
+from training.recipes import Recipe
+from training.run_record import LOG, append_log, main_metric, reductions, write_run
+from training.starts import start
+from training.validation import validate
+
+
+def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
+    """Pretrain a weight, or go on with a run that was interrupted.
+
+    Args:
+        name: One of the eight names in ``medzoo.weights.WEIGHTS`` that are trained, or one of the same form for
+            another timm architecture.
+        data: The folder that holds the data sets.
+        work: Caches go to ``work/cache``, the run to ``work/runs/<name>``.
+        options: What to do.
+
+    Returns:
+        The run's folder: ``run.json``, ``log.jsonl``, ``curves.png`` and ``bundle/``.
+
+    Raises:
+        MedzooError: The name, the data or an option cannot be used.
+        Stopped: SIGTERM or Ctrl-C; the same command goes on.
+    """
+    entry = find(name)
+    if entry.source is None:
+        raise RunError(
+            f"{name} is taken as it is and not trained; 'publish {name} --imagenet-weights FILE' puts it into a zoo"
+        )
+    source, recipe = SOURCES[entry.source], options.resolved()
+    contract = InputContract(options.image_size, source.crop)
+    accelerator = options.execution.accelerator()
+    run = work / "runs" / name
+    # Before hours of decoding: it may be asked for and not be installed.
+    events = EventFiles(run / "events") if options.tensorboard and accelerator.is_main_process else None
+    corpus = gather(
+        source,
+        data,
+        work / "cache",
+        recipe,
+        size=options.image_size,
+        limit=options.limit,
+        allow_partial=options.allow_partial,
+        max_rejected=options.max_rejected,
+        sets=dict(options.sets),
+        seed=options.seed,
+    )
+    with accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
+        model = start(entry, options.seed, options.random, options.imagenet_weights, work)
+    model.medzoo = replace(model.medzoo, weights=entry.name, input=contract, classes=source.labels, task=source.task)
+    energy = Energy(accelerator.device)
+    checkpoints = _checkpoints(run, entry, corpus, options)
+    if not options.restart and _is_done(run, checkpoints):
+        say(f"{run} is complete; nothing is left to do (--restart begins anew)")
+        return run
+    if accelerator.is_main_process:
+        _make_way(run, checkpoints, options)
+    accelerator.wait_for_everyone()
+    try:
+        history = _train(model, corpus, recipe, options, accelerator, run, checkpoints, events)
+    except Stopped as stopped:
+        say(f"{name}: {stopped}")
+        raise
+    if not accelerator.is_main_process:
+        return run
+    record = {
+        "schema": 1,
+        "kind": "pretrain",
+        "name": name,
+        "medzoo": __version__,
+        "recipe": asdict(recipe),
+        "image_size": options.image_size,
+        "random_start": options.random if entry.init == "ri" else None,
+        "seed": options.seed,
+        "settings": checkpoints.settings,
+        "reduced": reductions(corpus, options),
+        "data": corpus.describe(),
+        "environment": {
+            **environment(),
+            "device": accelerator.device.type,
+            "processes": accelerator.num_processes,
+            "precision": accelerator.mixed_precision,
+            "compiled": options.execution.compile,
+        },
+        "peak_memory": peak_memory(accelerator.device),
+        "energy_joules": energy.used(),
+        "history": history,
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+    }
+    write_run(run, model, entry, corpus, record)
+    checkpoints.clear()
+    return run
+
+
+def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options) -> Checkpoints:
+    """The run's checkpoints, and what a run must have in common with them."""
+    settings = {
+        "weight": entry.name,
+        "recipe": asdict(options.resolved()),
+        "image size": options.image_size,
+        "random start": options.random,
+        "seed": options.seed,
+        "data": [[part.cache.folder.name, int(corpus.held[part.rows].sum())] for part in corpus.slices],
+    }
+    return Checkpoints(run / "checkpoints", settings, options.checkpoint_every)
+
+
+def _is_done(run: Path, checkpoints: Checkpoints) -> bool:
+    """Whether a run with the same settings is complete."""
+    if not (run / RUN).is_file() or checkpoints.files:
+        return False
+    return bool(read_json(run / RUN).get("settings") == checkpoints.settings)
+
+
+def _make_way(run: Path, checkpoints: Checkpoints, options: Options) -> None:
+    """Remove what an earlier run left and this one does not go on from."""
+    if options.restart:
+        checkpoints.clear()
+    if not checkpoints.files:
+        (run / LOG).unlink(missing_ok=True)
+    elif (run / RUN).is_file():
+        (run / RUN).unlink()  # what stood here before is being replaced, and is complete no more
+
+
+def _train(
+    model: Model,
+    corpus: Corpus,
+    recipe: Recipe,
+    options: Options,
+    accelerator: Accelerator,
+    run: Path,
+    checkpoints: Checkpoints,
+    events: EventFiles | None,
+) -> list[dict[str, Any]]:
+    pool = Pool(corpus.parts(recipe), model.medzoo.input, accelerator.device, options.seed)
+    train = [torch.from_numpy(np.flatnonzero(~corpus.held & corpus.of(member))) for member in corpus.members]
+    return fit(
+        model,
+        pool,
+        torch.from_numpy(corpus.targets),
+        Sampler(train, recipe.plan.batch_size, options.seed, recipe.balanced),
+        make_loss(corpus.source.task),
+        recipe.plan,
+        weights=torch.from_numpy(_weights(corpus, recipe)),
+        execution=options.execution,
+        seed=options.seed,
+        title=f"pretraining {model.medzoo.weights}, recipe {recipe.name}",
+        after_epoch=_reporter(model, pool, corpus, recipe, accelerator, run, events),
+        checkpoints=checkpoints,
+    )
+
+
+def _reporter(
+    model: Model,
+    pool: Pool,
+    corpus: Corpus,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    run: Path,
+    events: EventFiles | None,
+) -> Callable[[dict[str, Any]], None]:
+    """What is done after each epoch: measure, log, and say it."""
+
+    def after_epoch(record: dict[str, Any]) -> None:
+        last = record["epoch"] == recipe.plan.epochs
+        record["valid"] = validate(model, pool, corpus, accelerator, bootstrap=1000 if last else 0)
+        if not accelerator.is_main_process:
+            return
+        append_log(run, record)
+        if events is not None:
+            events.write(record)
+        shown = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
+        say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {shown}")
+
+    return after_epoch
+
+
+def _weights(corpus: Corpus, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """How much each image counts: in sources that weigh classes, inversely to its class's frequency.
+
+    In the aggregate a source weighs its classes only where labels of other sources are masked: the paper's
+    aggregate has no class weights.
+    """
+    weights = np.ones(len(corpus.held), np.float32)
+    aggregate = len(corpus.members) > 1
+    for member in corpus.members:
+        if member.name in recipe.class_weights and not (aggregate and recipe.absent == "zero"):
+            mine = corpus.of(member)
+            targets = corpus.targets[:, corpus.columns(member)]
+            balanced = balanced_weights(targets[mine & ~corpus.held])
+            weights[mine] = image_weights(targets[mine], balanced)
+    return weights
