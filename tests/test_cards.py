@@ -1,0 +1,297 @@
+"""Cards and the gallery: every number from a record, none where nothing was measured, readable by the Hub's client."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from huggingface_hub import ModelCard
+from typer.testing import CliRunner
+
+from medzoo.augment import AUGMENTS
+from medzoo.batches import Part, Pool
+from medzoo.errors import RunError
+from medzoo.execution import Execution
+from medzoo.inputs import InputContract
+from medzoo.sources import SOURCES
+from medzoo.weights import WEIGHTS
+from training.__main__ import app
+from training.card import CARDS, EVIDENCE, card, write_cards
+from training.corpus import Corpus, Slice
+from training.evidence import Evidence, read_evidence, transfers
+from training.publishing.card_check import check_card
+from training.site import write_site
+from training.validation import validate
+
+NAME = "densenet121_efi_in"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """The record of a run of an eye weight, its numbers such that each can be told from every other."""
+    labels = {label: {"auroc": 0.71 + i / 100, "average_precision": 0.31 + i / 100} for i, label in enumerate("abcd")}
+    valid = {"kappa": 0.4321, "kappa_quadratic": 0.6543, "auroc": None, "labels": labels, "left_out": ["Severe DR"]}
+    ends = {"intervals": {"kappa_quadratic": [0.6011, 0.7022]}, "resampled": {"groups": 9, "images": 12}}
+    plan = {"epochs": 2, "batch_size": 32, "lr": 0.001, "weight_decay": 0.01}
+    side = {"images": 44_123, "patients": 21_987, "counts": dict.fromkeys(SOURCES["efi"].labels, 1_234)}
+    return {
+        "schema": 1,
+        "kind": "pretrain",
+        "name": NAME,
+        "medzoo": "9.8.7",
+        "recipe": {"name": "paper", "title": "the study's", "plan": plan},
+        "image_size": 96,
+        "seed": 5,
+        "reduced": [],
+        "data": [
+            {
+                "name": "eyepacs",
+                "source": "efi",
+                "images": 48_999,
+                "of": 49_169,
+                "split": "by patient",
+                "train": side,
+                "valid": {**side, "images": 4_876, "patients": 2_345},
+                "notes": ["<script>alert(1)</script>"],
+            }
+        ],
+        "environment": {"gpu": None},
+        "history": [
+            {"epoch": 1, "loss": 0.9, "valid": {"efi": {"kappa_quadratic": 0.5}}},
+            {"epoch": 2, "loss": 0.7, "valid": {"efi": {**valid, **ends}}},
+        ],
+        "seconds": 321.0,
+        **changes,
+    }
+
+
+def row(arm: str, weight: str, seed: int, value: float | None) -> dict[str, Any]:
+    """One cell of the study on a target."""
+    estimate = {"value": value, "low": value and value - 0.1, "high": value and value + 0.1, "why": ""}
+    return {
+        "target": "deepdrid",
+        "arm": arm,
+        "weight": weight,
+        "seed": seed,
+        "options": {"exclude_seen": True},
+        "left_out": {"exact copy": 3, "same patient": 4},
+        "reduced": [],
+        "report": {
+            "data": {"task": "ordinal", "valid": {"images": 322}},
+            "metrics": {"values": {"kappa": estimate}},
+        },
+    }
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    rows = [row("IN", "densenet121_in", seed, 0.2 + seed / 10) for seed in (0, 1)]
+    rows += [row("Domain_IN", NAME, seed, 0.4 + seed / 10) for seed in (0, 1)]
+    counts = {"images": 1_600, "exact copy": 11, "near copy": 22, "same patient": 33, "not seen": 1_534}
+    return Evidence({NAME: record()}, rows, {NAME: {"deepdrid": {"counts": counts}}})
+
+
+def test_the_cards_in_the_repository_are_what_the_tables_and_the_evidence_say(tmp_path: Path) -> None:
+    made = write_cards(tmp_path, read_evidence(EVIDENCE))
+    assert {file.name for file in made} == {file.name for file in CARDS.glob("*.md")}
+    for file in made:
+        assert (CARDS / file.name).read_text() == file.read_text(), f"run: python -m training card ({file.name})"
+
+
+@pytest.mark.parametrize("name", list(WEIGHTS))
+def test_the_hub_reads_every_card(name: str, tmp_path: Path) -> None:
+    file = write_cards(tmp_path)[list(WEIGHTS).index(name)]
+    check_card(file)
+    data = ModelCard.load(file).data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("timm", "image-classification", "other")
+    assert data.eval_results is None
+    source = WEIGHTS[name].source
+    assert ("base_model" in data.to_dict()) == (source is not None and WEIGHTS[name].init == "in")
+    assert {SOURCES[one].tag for one in (SOURCES[source].members if source else ())} <= set(data.tags)
+
+
+def test_a_weight_that_nobody_trained_shows_no_numbers(evidence: Evidence) -> None:
+    text = card(WEIGHTS[NAME], None, evidence)  # rows of its name, but no run
+    assert "**Not trained yet.**" in text
+    assert not {"## Metrics", "## Transfer", "## Recipe", "model-index", "held out"} & set(re.split(r"\n|\| ", text))
+    assert not re.search(r"\b0\.[0-9]{3}\b(?!, 0|\.|,|\n0)", text.split("## Outputs")[1])
+
+
+def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> None:
+    text = card(WEIGHTS[NAME], evidence.records[NAME], evidence)
+    assert "| efi | kappa_quadratic (main) | 0.654 (0.601 to 0.702) |" in text
+    assert "| efi | kappa | 0.432 |" in text
+    assert "| efi | auroc | undefined |" in text
+    assert "| efi | b | 0.720 | 0.320 |" in text
+    assert "Left out of efi, because all held-out images are of one kind: Severe DR." in text
+    assert "| eyepacs | 48,999 of 49,169 | 44,123 (21,987 patients) | 4,876 (2,345 patients) | by patient |" in text
+    assert "| eyepacs | No DR | 1,234 | 1,234 |" in text
+    assert "96 x 96" in text and "seed 5" in text and "medzoo 9.8.7" in text and "321 s of training" in text
+    assert "0.450 (SD 0.071) | 0.250 | 2 | 322 | 7 |" in text
+    assert "| 1,600 | 11 | 22 | 33 | 1,534 |" in text
+    for heading in ("Use", "Input", "Outputs", "Intended use", "Risks", "Cite"):
+        assert f"\n## {heading}\n" in text
+    for call in ("medzoo.create_model(", "timm.create_model(", "torch.hub.load("):
+        assert f'{call}"' in text
+    assert "Not for diagnosis" in text and "doi:10.18280/ts.400123" in text
+
+
+def test_the_model_index_holds_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text(card(WEIGHTS[NAME], evidence.records[NAME], evidence))
+    check_card(file)
+    data = ModelCard.load(file).data
+    validation, study = data.eval_results
+    assert data.model_name == NAME
+    assert (validation.dataset_type, validation.metric_type, validation.metric_value) == (
+        "eyepacs",
+        "kappa_quadratic",
+        0.6543,
+    )
+    assert validation.metric_args == {"ci95": [0.6011, 0.7022]}
+    assert (study.dataset_type, study.metric_value) == ("deepdrid", 0.45)
+    assert study.metric_args == {"seeds": 2, "held_out_images": 322, "sd": 0.0707}
+
+
+def test_a_reduced_run_says_so_and_leaves_its_numbers_out_of_the_index(evidence: Evidence) -> None:
+    text = card(WEIGHTS[NAME], record(reduced=["2 of 10 epochs"]), evidence)
+    assert "**A reduced run, not the full weight:** 2 of 10 epochs." in text
+    assert "model-index" not in text
+
+
+def test_one_seed_has_the_bootstraps_interval() -> None:
+    (found,) = transfers(NAME, [row("Domain_IN", NAME, 0, 0.4)])
+    assert (found.estimate.low, found.spread, found.baseline) == (pytest.approx(0.3), None, None)
+    assert transfers(NAME, [row("Domain_IN", NAME, 0, None)]) == []
+    text = card(WEIGHTS[NAME], record(), Evidence({}, [row("Domain_IN", NAME, 0, 0.4)]))
+    assert "0.400 (0.300 to 0.500) | not run | 1 | 322 |" in text
+    assert "One seed: differences of a few images mean nothing." in text
+
+
+def test_evidence_is_read_from_a_work_folder(evidence: Evidence, tmp_path: Path) -> None:
+    for file, value in {
+        f"runs/{NAME}/run.json": evidence.records[NAME],
+        "study/results.json": evidence.rows,
+        f"audits/{NAME}/deepdrid.json": evidence.audits[NAME]["deepdrid"],
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(json.dumps(value))
+    found = read_evidence(tmp_path)
+    assert (found.records, found.rows, found.audits[NAME]) == (evidence.records, evidence.rows, evidence.audits[NAME])
+    (tmp_path / "study" / "results.json").write_text("[")
+    with pytest.raises(RunError, match=r"results.json cannot be read .*; make it again, or take it away"):
+        read_evidence(tmp_path)
+
+
+def test_the_gallery_needs_nothing_from_elsewhere_and_runs_nothing_of_a_records(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    index = write_site(tmp_path / "site", evidence)
+    assert {file.stem for file in index.parent.iterdir()} == {"index", *WEIGHTS}
+    for file in index.parent.iterdir():
+        page = file.read_text()
+        assert not re.search(r"<(link|img|iframe|object)\b|<script[^>]*src|@import|url\(", page)
+        assert "<script>alert" not in page
+        assert 'name="viewport" content="width=device-width' in page
+    page = index.read_text()
+    assert "kappa_quadratic 0.654 (0.601 to 0.702)" in page
+    assert "kappa 0.450" in page
+    assert 'points="0.0,60.0 300.0,41.5"' in page  # 0.5 and 0.6543 of a height of 120
+    assert page.count("not trained yet</span>") == len(WEIGHTS) - 2
+    write_site(tmp_path / "site", evidence)  # an earlier gallery is replaced
+    (tmp_path / "site" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds something else than a gallery"):
+        write_site(tmp_path / "site", evidence)
+    assert (tmp_path / "site" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the gallery with")
+def test_the_gallery_filters_and_compares_in_a_browser(evidence: Evidence, tmp_path: Path) -> None:
+    index = write_site(tmp_path / "site", evidence)
+    script = """<script>
+    const seen = (what) => [...document.querySelectorAll(what)].filter((e) => !e.hidden).map((e) => e.dataset.name);
+    const act = (id, value) => { const e = document.getElementById(id); e.value = value;
+      e.dispatchEvent(new Event("input", {bubbles: true})); return seen("ul.cards > li"); };
+    const found = {width: document.documentElement.scrollWidth, room: innerWidth};
+    found.area = act("area", "efi");
+    found.both = act("init", "in");
+    found.rows = seen("#compare tbody tr");
+    act("area", ""); act("init", "");
+    found.text = act("text", "breakhis");
+    act("text", "");
+    for (const box of [...document.querySelectorAll(".pick input")].slice(0, 2)) box.click();
+    found.picked = seen("#compare tbody tr");
+    document.title = JSON.stringify(found);
+    </script></body>"""
+    page = index.with_name("driven.html")
+    page.write_text(index.read_text().replace("</body>", script))
+    assert CHROMIUM is not None
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    quiet += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [CHROMIUM, *quiet, "--window-size=500,900", "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title
+    found = json.loads(title[1].replace("&quot;", '"'))
+    assert found["width"] <= found["room"], "the page is wider than the screen"
+    assert found["area"] == ["densenet121_efi_ri", "densenet121_efi_in"]
+    assert found["both"] == found["rows"] == ["densenet121_efi_in"]
+    assert found["text"] == [name for name in WEIGHTS if "hwsi" in name or "all" in name]
+    assert found["picked"] == list(WEIGHTS)[:2]
+
+
+def test_the_command_writes_a_gallery_and_leaves_the_cards_alone(tmp_path: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in CARDS.iterdir()}
+    result = CliRunner().invoke(app, ["card", "--site", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert {file: file.stat().st_mtime_ns for file in CARDS.iterdir()} == before
+
+
+class Sized:
+    """As much of a cache as validation looks at."""
+
+    def __init__(self, count: int, patients: np.ndarray) -> None:
+        self.paths, self.patients = tuple(map(str, range(count))), patients
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def test_the_last_epochs_intervals_are_resampled_by_patient() -> None:
+    rng = np.random.default_rng(0)
+    source = SOURCES["efi"]
+    grades = rng.integers(0, 5, 60)
+    patients = np.array([f"p{i // 2}" for i in range(60)])
+    cache: Any = Sized(60, patients)
+    # Two data sets whose patients are called alike, and are others.
+    parts = tuple(Slice(source, cache, first, (), 60) for first in (0, 60))
+    targets = np.tile(np.eye(5, dtype=np.float32)[grades], (2, 1))
+    corpus = Corpus(source, parts, targets, np.ones(120, bool))
+    images = rng.integers(0, 255, (120, 32, 32, 3)).astype(np.uint8)
+    pool = Pool([Part(images, AUGMENTS["none"])], replace(InputContract(), size=32))
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", num_classes=5)
+    accelerator = Execution("cpu").accelerator()
+    plain = validate(model, pool, corpus, accelerator)["efi"]
+    found = validate(model, pool, corpus, accelerator, bootstrap=100)["efi"]
+    assert "intervals" not in plain
+    assert found["resampled"] == {"groups": 60, "images": 120}
+    assert found["accuracy"] == plain["accuracy"]
+    assert found["kappa_quadratic"] == pytest.approx(plain["kappa_quadratic"])
+    low, high = found["intervals"]["accuracy"]
+    assert low < found["accuracy"] < high
