@@ -1,0 +1,154 @@
+"""The imports flow one way: read from the sources, so that no test has to run into a cycle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[1]
+
+# Where an import may stand inside a function: the command lines and what they show without torch, to start fast,
+# and the store, whose Hub client reads its settings when it is imported.
+LAZY = {"medzoo.__init__", "medzoo.__main__", "medzoo.weights", "medzoo.store", "training.__main__"}
+LAZY_PACKAGES = ("medzoo.commands.", "medzoo.zoo.", "training.commands.")
+
+# The foundation: these know no other module of ours but one another.
+FOUNDATION = {
+    f"medzoo.{name}"
+    for name in (
+        "_version",
+        "errors",
+        "table",
+        "sources",
+        "weights",
+        "records",
+        "geometry",
+        "splits",
+        "inputs",
+        "files",
+    )
+}
+
+
+class Import(NamedTuple):
+    """One import of a module of ours (or, for ``local``, of any module)."""
+
+    module: str
+    local: bool
+
+
+def _files() -> dict[str, Path]:
+    found = {}
+    for file in [*TOP.glob("medzoo/**/*.py"), *TOP.glob("training/**/*.py")]:
+        parts = file.relative_to(TOP).with_suffix("").parts
+        found[".".join(parts)] = file
+    return found
+
+
+FILES = _files()
+
+
+def _name(dotted: str) -> str | None:
+    """The file that a dotted name means: a module, a package's ``__init__``, or nothing of ours."""
+    if dotted in FILES:
+        return dotted
+    return f"{dotted}.__init__" if f"{dotted}.__init__" in FILES else None
+
+
+def _statements(tree: ast.AST, local: bool = False) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every import statement that runs, and whether it stands inside a function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node, local
+        yield from _statements(node, local or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def _imports(name: str) -> set[Import]:
+    found = set()
+    for node, local in _statements(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        else:
+            assert isinstance(node, ast.ImportFrom)
+            assert node.level == 0, f"{name} imports relatively; say where from"
+            # "from package import module" means the module, "from module import thing" the module before.
+            dotted = [
+                full if _name(full := f"{node.module}.{alias.name}") else str(node.module) for alias in node.names
+            ]
+        found |= {Import(_name(one) or one, local) for one in dotted}
+    return found
+
+
+IMPORTS = {name: _imports(name) for name in FILES}
+
+
+def _edges(local: bool) -> dict[str, set[str]]:
+    return {
+        name: {one.module for one in imports if one.module in FILES and (local or not one.local)}
+        for name, imports in IMPORTS.items()
+    }
+
+
+def test_the_sources_are_read() -> None:
+    assert "medzoo.errors" in _edges(local=False)["medzoo.table"]
+    assert "medzoo.finetuning" in _edges(local=True)["medzoo.__main__"]
+    assert "medzoo.finetuning" not in _edges(local=False)["medzoo.__main__"]
+
+
+def test_medzoo_never_imports_training() -> None:
+    wrong = {
+        name: sorted(one.module for one in imports if one.module.split(".")[0] == "training")
+        for name, imports in IMPORTS.items()
+        if name.startswith("medzoo.")
+    }
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_no_module_imports_itself_in_a_circle_not_even_inside_functions() -> None:
+    try:
+        order = list(TopologicalSorter(_edges(local=True)).static_order())
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+    assert set(order) == set(FILES)
+
+
+def test_imports_inside_functions_live_in_the_command_lines_and_the_store() -> None:
+    # Third-party ones count as well: a module says on top what it needs. Optional ones may be missing, and an image is
+    # read without torch.
+    optional = {"pydicom", "pynvml", "tensorboard", "pyarrow", "xlrd", "onnx", "onnxruntime", "onnxscript", "torch"}
+    wrong = {
+        name: sorted(one.module for one in imports if one.local and one.module.split(".")[0] not in optional)
+        for name, imports in IMPORTS.items()
+        if name not in LAZY and not name.startswith(LAZY_PACKAGES)
+    }
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_the_foundation_stands_on_itself() -> None:
+    edges = _edges(local=True)
+    for name in FOUNDATION:
+        assert edges[name] <= FOUNDATION, name
+
+
+def test_nobody_imports_a_command_line() -> None:
+    for name, below in _edges(local=True).items():
+        assert not below & {"medzoo.__main__", "training.__main__"}, name
+
+
+def test_listing_weights_needs_no_heavy_library() -> None:
+    """What ``medzoo list`` imports, through every module-level import below it."""
+    edges, heavy = _edges(local=False), {"torch", "timm", "torchvision", "pandas", "sklearn", "matplotlib", "requests"}
+    todo, seen = ["medzoo.__main__"], set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        assert not heavy & {one.module.split(".")[0] for one in IMPORTS[name] if not one.local}, name
+        todo += edges[name] - seen
+    assert "medzoo.weights" in seen

@@ -1,0 +1,1 @@
+"""The commands of ``python -m training``, by theme, and the options they share."""

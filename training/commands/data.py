@@ -1,0 +1,90 @@
+"""Commands that get, check and decode data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.errors import DataError
+from medzoo.progress import counting
+from training.commands.options import DataFolder, Limit, Partial, Rejected, Sets, Size, Work, existing, named
+
+MEGABYTE = 1_000_000
+
+
+def download(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A data set of the study.")],
+    data: DataFolder = None,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep what was fetched, as fetched.")] = False,
+) -> None:
+    """Fetch, verify and unpack a data set, or say how it is got by hand."""
+    from training.download import download as fetch
+
+    with counting(f"getting {name}", "MB") as count:
+
+        def progress(done: int, total: int | None) -> None:
+            count(done // MEGABYTE, max(done, total or 0) // MEGABYTE)
+
+        fetch(name, named(data), announce=typer.echo, keep_archives=keep_archives, progress=progress)
+
+
+def check(
+    names: Sets = None,
+    data: DataFolder = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Show the counts of incomplete data sets, but let them pass.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare data sets with what is known of them, and decode every image; exit code 1 if something is wrong."""
+    from training.check_report import look, table
+
+    folder = existing(data)
+    found = []
+    for name in _chosen(names, folder):
+        with counting(f"checking {name}") as progress:
+            found.append(look(name, folder, allow_partial=allow_partial, progress=progress))
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else table(found))
+    if any(entry["problems"] for entry in found):
+        raise typer.Exit(1)
+
+
+def prepare(
+    names: Sets = None,
+    data: DataFolder = None,
+    work: Work = Path("work"),
+    image_size: Size = 224,
+    limit: Limit = None,
+    allow_partial: Partial = False,
+    max_rejected: Rejected = 0,
+) -> None:
+    """Decode data sets once into caches; goes on where it was."""
+    from training.corpus import prepared
+
+    folder = existing(data)
+    for name in _chosen(names, folder):
+        cache, notes = prepared(
+            name,
+            folder,
+            work / "cache",
+            size=image_size,
+            limit=limit,
+            allow_partial=allow_partial,
+            max_rejected=max_rejected,
+        )
+        typer.echo(f"{name}: {len(cache):,} images {'x'.join(map(str, cache.images.shape[1:]))} in {cache.folder}")
+        for note in notes:
+            typer.echo(f"  {note}")
+
+
+def _chosen(names: list[str] | None, folder: Path) -> list[str]:
+    """The data sets named, or all that are there."""
+    from training.datasets import DATASETS, available
+
+    chosen = [DATASETS[name].name for name in names or available(folder)]
+    if not chosen:
+        raise DataError(f"no known data set is in {folder}; known: {', '.join(DATASETS)}")
+    return chosen

@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.errors import DataError
+
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="The folder that holds the data sets.", envvar="MEDZOO_DATA", show_default=False),
+]
+Sets = Annotated[list[str] | None, typer.Argument(metavar="[SET]...", help="Data sets; default all there are.")]
+Work = Annotated[Path, typer.Option(help="Caches and runs go here.", envvar="MEDZOO_WORK")]
+Partial = Annotated[bool, typer.Option("--allow-partial", help="Accept incomplete data sets; recorded as such.")]
+Size = Annotated[int, typer.Option(help="Side of the network's input in pixels; 224 in the study.")]
+Limit = Annotated[
+    int | None, typer.Option(help="At most so many images of each data set; recorded as such.", show_default="all")
+]
+Rejected = Annotated[int, typer.Option("--max-rejected", help="Unreadable images of a data set that may be left out.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU where there is one")]
+ImageNet = Annotated[
+    Path | None,
+    typer.Option(
+        "--imagenet-weights", help="DenseNet-121 ImageNet weights (safetensors).", show_default="the zoo's or the Hub's"
+    ),
+]
+Zoo = Annotated[
+    str | None,
+    typer.Option(help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's, on the Hub"),
+]
+
+
+def named(folder: Path | None) -> Path:
+    """The data folder, which need not be there yet.
+
+    Raises:
+        DataError: None is given.
+    """
+    if folder is None:
+        raise DataError("no data folder is given; say --data DIR or set MEDZOO_DATA")
+    return folder
+
+
+def existing(folder: Path | None) -> Path:
+    """The data folder.
+
+    Raises:
+        DataError: None is given, or it is not there.
+    """
+    if not named(folder).is_dir():
+        raise DataError(f"there is no data folder {folder}; give the folder that holds the data sets")
+    return named(folder)

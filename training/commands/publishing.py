@@ -1,0 +1,37 @@
+"""The command that publishes a weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.options import ImageNet, Work
+
+
+def publish(
+    name: Annotated[str, typer.Argument(help="A weight's name.")],
+    to: Annotated[str, typer.Option(help="A folder zoo, made where missing, or hf://ORG.")],
+    work: Work = Path("work"),
+    imagenet_weights: ImageNet = None,
+    really: Annotated[
+        bool | None,
+        typer.Option("--send/--dry-run", help="Publish, or only say what.", show_default="--dry-run for hf://ORG"),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="On the Hub, in a private repository.")] = False,
+) -> None:
+    """Validate a run's bundle and put it into a folder zoo, or with --send onto the Hub."""
+    from medzoo.store import org_of
+    from medzoo.weights import find
+    from training.imagenet import import_imagenet
+    from training.publish import plan, send
+
+    on_hub = org_of(to) is not None
+    if find(name).source is None and imagenet_weights is not None:
+        import_imagenet(imagenet_weights, work, find(name).arch)
+    ready = plan(name, work, to, private=private)
+    if really or (really is None and not on_hub):
+        typer.echo(f"published {send(ready)}")
+    else:
+        typer.echo(f"{ready}\nnothing was published; say --send to do it")
