@@ -242,7 +242,7 @@ def test_the_gallery_filters_and_compares_in_a_browser(evidence: Evidence, tmp_p
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title

@@ -64,7 +64,7 @@ def mistake(done: Done, message: str, lines: int = 2) -> None:
 
 def shell(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, env={**os.environ, **environment}, timeout=120
+        [sys.executable, *words], capture_output=True, text=True, env={**os.environ, **environment}, timeout=300
     )
 
 

@@ -303,14 +303,14 @@ def test_a_cache_that_cannot_be_written_to(hub: Hub, tmp_path: Path, monkeypatch
 
 def test_a_full_disk(hub: Hub) -> None:
     process = loading(limit="100000")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "is full; make room, or set HF_HOME" in errors.splitlines()[-1], errors
 
 
 def test_behind_a_proxy(hub: Hub) -> None:
     process = loading(HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.url, NO_PROXY="")
-    folder, errors = process.communicate(timeout=60)
+    folder, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     assert Path(folder.strip(), "model.safetensors").is_file()
 
@@ -330,7 +330,7 @@ def test_a_killed_download_is_done_again(hub: Hub) -> None:
 
 def test_eight_processes_at_once(hub: Hub) -> None:
     processes = [loading() for _ in range(8)]
-    results = [process.communicate(timeout=120) for process in processes]
+    results = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, [errors[-500:] for _, errors in results]
     assert len({folder for folder, _ in results}) == 1
     assert sum("GET" in line and "model.safetensors" in line for line in hub.requests) == 1

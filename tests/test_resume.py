@@ -128,11 +128,11 @@ def test_a_signal_saves_leaves_and_goes_on(number: signal.Signals, whole: Whole,
     words = pretraining(whole.data, work, "--epochs", "400", "--recipe", "medzoo")
     process = subprocess.Popen([sys.executable, "-m", "training", *words], cwd=TOP, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not checkpoints(work) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=240)[1]
     finally:
         process.kill()
     assert process.returncode == 130, said
@@ -141,7 +141,7 @@ def test_a_signal_saves_leaves_and_goes_on(number: signal.Signals, whole: Whole,
     assert not (run_of(work) / "run.json").exists()
     before = len(log(work))
     again = command(words, tmp_path / "again.txt")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while f"epoch {before + 1}/400" not in said_by(tmp_path / "again.txt") and time.monotonic() < deadline:
         assert again.is_alive()
         time.sleep(0.05)
