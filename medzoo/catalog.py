@@ -32,7 +32,7 @@ class WeightsRecord:
         pin: Size and hash of the published file, or ``None``.
         metrics: Validation metrics of the run that made it; empty without a run.
         partial: Whether it was made from an incomplete data set or a reduced run.
-        licence: Licence of the weights, and the terms of the data they were made from.
+        licence: Terms of the data it was made from, which bind its use; empty without a run.
     """
 
     name: str
@@ -95,5 +95,5 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         pin=pin,
         metrics=(record.get("history") or [{}])[-1].get("valid", {}),
         partial=bool(record.get("reduced")),
-        licence=str(record.get("licence", "")),
+        licence="; ".join(f"{data['name']}: {data['terms']}" for data in record.get("data", [])),
     )

@@ -37,8 +37,6 @@ def run(app: typer.Typer) -> NoReturn:
     debug = DEBUG in sys.argv
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.DEBUG if debug else logging.WARNING)
-    if not debug:
-        logging.getLogger().setLevel(logging.WARNING)
     try:
         app(args=arguments)
     except MedzooError as error:
