@@ -16,10 +16,11 @@ from torch import Tensor
 from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool, predict_logits
 from medzoo.engine import fit
-from medzoo.errors import DataError, MedzooError
+from medzoo.errors import MedzooError
 from medzoo.examples import Examples, load_examples, records_of
 from medzoo.execution import Execution, best_device, flushed_denormals, seeded
 from medzoo.heads import set_head
+from medzoo.holding import hold_out
 from medzoo.losses import balanced_weights, image_weights, make_loss, probabilities
 from medzoo.metrics import evaluate, primary
 from medzoo.model import create_model
@@ -29,7 +30,6 @@ from medzoo.overlap.seen import Seen
 from medzoo.plan import Plan
 from medzoo.report import Report
 from medzoo.sampling import Sampler
-from medzoo.splits import holdout
 from medzoo.table import unknown
 
 CLASS_WEIGHTS = ("auto", "balanced", "none")
@@ -111,7 +111,7 @@ def finetune(
         model.medzoo = replace(model.medzoo, input=model.medzoo.input.resized(image_size))
     contract = model.medzoo.input
     examples = load_examples(data, contract.geometry, task)
-    held, examples, notes = _hold_out(examples, validation, contract, task, seed)
+    examples, held = hold_out(examples, validation, contract.geometry, task, seed)
     _fit_head(model, examples, head, seed)
     train, valid = torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
     pool = Pool([Part(examples.images, variation)], contract, where, seed)
@@ -157,8 +157,8 @@ def finetune(
         history=history,
         primary=primary(examples.task),
         probabilities=found,
-        targets=examples.targets[held],
-        ids=tuple(np.asarray(examples.ids)[held]),
+        examples=examples,
+        held=held,
         settings={
             **vars(plan),
             "optimizer": "adamw",
@@ -175,7 +175,7 @@ def finetune(
             "valid": {"images": len(valid), "counts": examples.counts(held)},
             "left_out": left_out,
             "split": "by patient" if examples.patients is not None else "by image: no patients are known",
-            "notes": [*notes, *_left_out_note(left_out)],
+            "notes": [*examples.notes, *_left_out_note(left_out)],
         },
         seconds=time.perf_counter() - started,
     )
@@ -198,49 +198,6 @@ def _left_out_note(left_out: dict[str, int] | None) -> list[str]:
         return []
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items() if count)
     return [f"Left out, as seen in pretraining: {kinds}." if kinds else "No image was seen in pretraining."]
-
-
-def _hold_out(
-    examples: Examples, validation: Any, contract: Any, task: str | None, seed: int
-) -> tuple[NDArray[np.bool_], Examples, tuple[str, ...]]:
-    """Mark the held-out images; a validation set of its own is joined to the training images."""
-    if isinstance(validation, float):
-        if len(examples) < 2:
-            raise DataError(f"{len(examples)} image cannot be split into training and validation; give at least two")
-        held = holdout(examples.targets, examples.groups, validation, seed)
-    elif isinstance(validation, np.ndarray) and validation.dtype == bool:
-        if validation.shape != (len(examples),):
-            raise DataError(f"the validation mask has shape {validation.shape}, the data set {len(examples)} images")
-        held = validation
-    else:
-        other = load_examples(validation, contract.geometry, task)
-        examples, held = _join(examples, other)
-    if not held.any() or held.all():
-        raise DataError(f"{int(held.sum())} of {len(held)} images are held out; both sides need images")
-    notes = examples.notes
-    if examples.patients is None:
-        notes += ("No patients are known: images of one patient may stand on both sides of the split.",)
-    return held, examples, notes
-
-
-def _join(train: Examples, valid: Examples) -> tuple[Examples, NDArray[np.bool_]]:
-    if train.classes != valid.classes or train.task != valid.task:
-        raise DataError(
-            f"the validation set has {valid.task} classes {', '.join(valid.classes)}, the training set {train.task} "
-            f"classes {', '.join(train.classes)}; they must be the same"
-        )
-    patients = None
-    if train.patients is not None and valid.patients is not None:
-        patients = np.concatenate([train.patients, valid.patients])
-    joined = replace(
-        train,
-        images=np.concatenate([train.images, valid.images]),
-        targets=np.concatenate([train.targets, valid.targets]),
-        ids=train.ids + valid.ids,
-        patients=patients,
-        notes=train.notes + valid.notes,
-    )
-    return joined, np.arange(len(joined)) >= len(train)
 
 
 def _fit_head(model: Model, examples: Examples, head: str, seed: int) -> None:

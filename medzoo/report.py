@@ -14,6 +14,7 @@ from torch import nn
 from medzoo._version import __version__
 from medzoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, make_config
 from medzoo.errors import MedzooError
+from medzoo.examples import Examples
 from medzoo.files import replacing_folder, write_json, write_text
 from medzoo.heads import MLPHead
 from medzoo.metrics.estimates import Metrics
@@ -33,8 +34,8 @@ class Report:
         history: One record an epoch: loss, learning rate, speed, validation metrics.
         primary: The metric that matters most for the task.
         probabilities: ``float32 [n, C]`` for the held-out images.
-        targets: ``float32 [n, C]``, their labels.
-        ids: What the held-out images are called.
+        examples: All images, decoded, with labels.
+        held: ``bool [N]``, true for an image of ``examples`` that was held out.
         settings: Every option, resolved.
         data: Counts, split and notes.
         seconds: How long it took.
@@ -45,11 +46,21 @@ class Report:
     history: list[dict[str, Any]]
     primary: str
     probabilities: NDArray[np.float32]
-    targets: NDArray[np.float32]
-    ids: tuple[str, ...]
+    examples: Examples
+    held: NDArray[np.bool_]
     settings: dict[str, Any]
     data: dict[str, Any]
     seconds: float
+
+    @property
+    def targets(self) -> NDArray[np.float32]:
+        """``float32 [n, C]``, the labels of the held-out images."""
+        return self.examples.targets[self.held]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What the held-out images are called."""
+        return tuple(np.asarray(self.examples.ids)[self.held].tolist())
 
     def __str__(self) -> str:
         train, valid, split = self.data["train"], self.data["valid"], self.data["split"]

@@ -98,8 +98,8 @@ def _edges(local: bool) -> dict[str, set[str]]:
 
 def test_the_sources_are_read() -> None:
     assert "medzoo.errors" in _edges(local=False)["medzoo.table"]
-    assert "medzoo.finetuning" in _edges(local=True)["medzoo.__main__"]
-    assert "medzoo.finetuning" not in _edges(local=False)["medzoo.__main__"]
+    assert "medzoo.finetuning" in _edges(local=True)["medzoo.commands.finetune"]
+    assert "medzoo.finetuning" not in _edges(local=False)["medzoo.commands.finetune"]
 
 
 def test_medzoo_never_imports_training() -> None:

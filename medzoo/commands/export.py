@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from medzoo.commands.options import Json, Size, Zoo, print_json
 
 
 def export(
@@ -15,9 +16,9 @@ def export(
     format: Annotated[  # noqa: A002
         str | None, typer.Option(help="onnx or torch (torch.export).", show_default="torch for .pt2, else onnx")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side in pixels.", show_default="the model's")] = None,
-    zoo: Annotated[str | None, typer.Option(help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    image_size: Size = None,
+    zoo: Zoo = None,
+    as_json: Json = False,
 ) -> None:
     """Write a model as ONNX or a torch.export program, and check that it computes the same."""
     from medzoo.exporting import export as write
@@ -26,7 +27,7 @@ def export(
     network = create_model(model, image_size=image_size, zoo=zoo)
     found = write(network, out, format or ("torch" if out.suffix == ".pt2" else "onnx"))
     if as_json:
-        typer.echo(json.dumps({**vars(found), "path": str(found.path)}, indent=2))
+        print_json(vars(found))
         return
     contract = network.medzoo.input
     typer.echo(str(found))

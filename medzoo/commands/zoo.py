@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medzoo.commands.options import Json, Zoo, print_json
 from medzoo.errors import MedzooError
 
-Zoo = Annotated[
-    str | None,
-    typer.Option(help="A folder zoo, a zip of one, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's"),
-]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Weights; default all of the zoo.")]
 
 
@@ -33,7 +29,7 @@ def download(
 def verify(
     names: Names = None,
     zoo: Zoo = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check that weights are the published ones and compute here what they did there; exit code 1 if one does not."""
     from medzoo.checkup import check_up
@@ -51,7 +47,7 @@ def verify(
             if not as_json:
                 typer.echo(str(checkup))
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
     if not found:
         raise MedzooError("nothing is published in this zoo yet; name the weights to check, or give another --zoo")
     if not all(entry["sound"] for entry in found):
