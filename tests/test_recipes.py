@@ -58,13 +58,15 @@ def test_every_recipe_covers_every_source(name: str) -> None:
 def test_options_change_what_they_name_and_nothing_else() -> None:
     recipe = RECIPES["medzoo"]
     found = Options(recipe="medzoo", epochs=2, batch_size=64).resolved()
-    assert found == replace(recipe, plan=replace(recipe.plan, epochs=2, batch_size=64))
+    # A fourth of the batch takes half the learning rate, unless another is asked for.
+    assert found == replace(recipe, plan=replace(recipe.plan, epochs=2, batch_size=64, lr=recipe.plan.lr / 2))
+    assert Options(recipe="medzoo", batch_size=64, lr=0.1).resolved().plan.lr == 0.1
     assert Options(recipe="medzoo").resolved() == recipe
     with pytest.raises(MedzooError, match="medzoo"):
         Options(recipe="medzo").resolved()
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": 1}])
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": 1}, {"batch_size": -4}, {"lr": 0}])
 def test_impossible_numbers_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(MedzooError, match=next(iter(changes))):
         Options(**changes).resolved()  # type: ignore[arg-type]

@@ -32,6 +32,9 @@ def pretrain(
     image_size: Size = 224,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.", show_default="the recipe's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.", show_default="the recipe's")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate.", show_default="the recipe's, by the batch's square root")
+    ] = None,
     limit: Limit = None,
     allow_partial: Partial = False,
     imagenet_weights: ImageNet = None,
@@ -68,6 +71,7 @@ def pretrain(
             image_size=image_size,
             epochs=epochs,
             batch_size=batch_size,
+            lr=lr,
             limit=limit,
             allow_partial=allow_partial,
             imagenet_weights=imagenet_weights,

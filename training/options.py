@@ -59,7 +59,8 @@ class Options:
         recipe: A name in ``training.recipes.RECIPES``.
         image_size: Side of the network's input in pixels; 224 in the study.
         epochs: Fewer or more than the recipe's.
-        batch_size: Another than the recipe's.
+        batch_size: Another than the recipe's; the learning rate then follows its square root.
+        lr: Another peak learning rate than that.
         limit: At most so many images of each data set.
         allow_partial: Accept incomplete data sets.
         max_rejected: How many unreadable images of a data set may be left out.
@@ -77,6 +78,7 @@ class Options:
     image_size: int = 224
     epochs: int | None = None
     batch_size: int | None = None
+    lr: float | None = None
     limit: int | None = None
     allow_partial: bool = False
     max_rejected: int = 0
@@ -90,7 +92,20 @@ class Options:
     execution: Execution = field(default_factory=Execution)
 
     def resolved(self) -> Recipe:
-        """The recipe with this run's changes."""
+        """The recipe with this run's changes.
+
+        Adam's steps are about as long whatever the batch, so smaller batches go longer ways through the same images:
+        the learning rate follows the square root of the batch size.
+
+        Source: Malladi et al., "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022.
+        """
         recipe = RECIPES[self.recipe]
-        changes = {k: v for k, v in (("epochs", self.epochs), ("batch_size", self.batch_size)) if v is not None}
-        return replace(recipe, plan=replace(recipe.plan, **changes))
+        plan = recipe.plan
+        batch_size = plan.batch_size if self.batch_size is None else self.batch_size
+        changed = replace(
+            plan,
+            epochs=plan.epochs if self.epochs is None else self.epochs,
+            batch_size=batch_size,
+            lr=plan.lr * (max(batch_size, 0) / plan.batch_size) ** 0.5 if self.lr is None else self.lr,
+        )
+        return replace(recipe, plan=changed)
