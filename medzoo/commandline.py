@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from medzoo.errors import MedzooError
+from medzoo.files import is_full
 
 DEBUG = "--debug"
 
@@ -42,7 +43,13 @@ def run(app: typer.Typer) -> NoReturn:
     except MedzooError as error:
         if debug:
             raise
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {error}\n" + "".join(f"  {line}\n" for line in error.details))
+        sys.exit(2)
+    except OSError as error:
+        if debug or not is_full(error):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(f"error: the disk is full{where}; make room and give the same command again\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

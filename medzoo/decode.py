@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from medzoo.errors import DataError, InputError
 from medzoo.geometry import Geometry
-from medzoo.images import decode
+from medzoo.images import as_array, decode
 
 Progress = Callable[[int, int], None]
+# What reading an image raises in code of others (a torch data set), where the image and not the code is to blame.
+_UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError, DataError, InputError)
 _AHEAD = 8  # images in flight per job: enough that one slow file holds nothing up
 
 
@@ -159,6 +163,60 @@ def decode_many(
         if progress:
             progress(done, len(paths))
     return rejected
+
+
+def convert_many(
+    fetch: Callable[[int], Any],
+    geometry: Geometry,
+    out: NDArray[np.uint8],
+    *,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+) -> list[tuple[int, str]]:
+    """Bring images that are no files to one size, on all cores.
+
+    Args:
+        fetch: Gives one image, in any form that ``medzoo.images.as_array`` takes; called in order and in this thread,
+            as code of others may not like threads.
+        geometry: The size and channels wanted.
+        out: As in ``decode_many``.
+        progress: Called with (done, total) after every image.
+        jobs: Threads; by default one for each core this process may use.
+
+    Returns:
+        (index, reason) of every image that could not be read.
+
+    Example:
+        >>> out = np.zeros((2, 8, 8, 3), np.uint8)
+        >>> convert_many([np.ones((9, 9)), np.full((9, 9), 7.0)].__getitem__, Geometry(8, 8), out)
+        [(1, 'image 1: float values from 7 to 7; allowed: [0, 1] (divide by the full range, or give uint8 or uint16)')]
+    """
+    jobs = jobs or joblib.cpu_count()
+    rejected: list[tuple[int, str]] = []
+    running: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+
+    def finish() -> None:
+        index, future = running.popleft()
+        try:
+            out[index] = future.result()
+        except _UNREADABLE as error:
+            rejected.append((index, f"image {index}: {error}"))
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="convert") as pool:
+        for index in range(len(out)):
+            try:
+                image = fetch(index)
+            except _UNREADABLE as error:
+                rejected.append((index, f"image {index}: {error}"))
+            else:
+                running.append((index, pool.submit(as_array, image, geometry)))
+            if len(running) >= jobs * _AHEAD:
+                finish()
+            if progress:
+                progress(index + 1, len(out))
+        while running:
+            finish()
+    return sorted(rejected)
 
 
 def _read(path: Path) -> tuple[bytes, Stamp]:

@@ -1,4 +1,4 @@
-"""Whatever a user calls a data set -> decoded images with labels, of one size, in memory."""
+"""Whatever a user calls a data set -> decoded images with labels, of one size."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.decode import decode_many
-from medzoo.errors import DataError
+from medzoo.decode import convert_many, decode_many
+from medzoo.errors import DataError, UnreadableError
 from medzoo.geometry import Geometry
-from medzoo.images import as_array
-from medzoo.progress import bar, counting
-from medzoo.records import TASKS, Records, one_hot
+from medzoo.progress import counting
+from medzoo.records import Records
 from medzoo.splits import groups_of
-from medzoo.table import unknown
-from medzoo.userdata import TABLES, read_folder, read_table, table_columns
-
-PATIENT = "patient"  # the column of a table that holds patient ids, where there is one
+from medzoo.userdata.cells import TABLES
+from medzoo.userdata.folders import read_folder
+from medzoo.userdata.huggingface import is_dataset, read_dataset
+from medzoo.userdata.labelled import Labelled
+from medzoo.userdata.labels import check_task, read_labels
+from medzoo.userdata.room import picked, room_for
+from medzoo.userdata.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Examples:
         ids: What each image is called: its relative path, or its number.
         patients: ``str [N]`` or ``None``, as in ``Records``.
         notes: What was left out or assumed, in words.
+        splits: ``str [N]`` or ``None``, as in ``Records``: train, val, test or an empty string.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Examples:
     ids: tuple[str, ...]
     patients: NDArray[np.str_] | None = None
     notes: tuple[str, ...] = field(default=())
+    splits: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,14 +60,15 @@ class Examples:
         return groups_of(self.ids, self.patients)
 
     def take(self, rows: NDArray[Any]) -> Examples:
-        """The same data set with only some rows (indices or a mask); their images are copied into memory."""
+        """The same data set with only some rows (indices or a mask); their images are copied."""
         index = np.arange(len(self))[rows]
         return replace(
             self,
-            images=self.images[index],
+            images=picked(self.images, index),
             targets=self.targets[index],
             ids=tuple(self.ids[i] for i in index),
             patients=None if self.patients is None else self.patients[index],
+            splits=None if self.splits is None else self.splits[index],
         )
 
     def counts(self, rows: NDArray[Any] | slice = slice(None)) -> dict[str, int]:
@@ -72,75 +77,107 @@ class Examples:
         return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
 
 
-def load_examples(data: Any, geometry: Geometry, task: str | None = None) -> Examples:
-    """Decode a data set of any of the forms a user may have.
+def load_examples(
+    data: Any, geometry: Geometry, task: str | None = None, classes: Sequence[str] | None = None
+) -> Examples:
+    """Decode a data set of any of the forms a user may have, all images before anything else is done with them.
+
+    Images that do not fit into half of the free memory lie in a temporary file (``medzoo.userdata.room``).
 
     Args:
-        data: A folder of class folders; a CSV or Parquet table with columns ``path`` and ``label`` (and
-            ``patient``, where known); ``Records``; ``Examples`` (taken as they are); a pair (images,
-            labels) of arrays or lists; or a torch ``Dataset`` of (image, target).
+        data: A folder of class folders; a CSV, TSV or Parquet table with columns ``path`` and ``label`` (and
+            ``patient`` and ``split``, where known); what ``medzoo.read_folder``, ``read_table`` or ``read_dataset``
+            gives; ``Examples`` (taken as they are); a Hugging Face ``Dataset`` or ``DatasetDict``; a pair
+            (images, labels) of arrays or lists; or a torch ``Dataset`` of (image, target).
         geometry: The size images are brought to.
         task: Says what the labels are where they do not tell: ``ordinal`` for grades.
+        classes: All classes, in their order, where a model or other data says so already; some may have no image.
 
     Returns:
         The examples.
 
     Raises:
-        DataError: There is nothing to learn from, or an image cannot be read; each one is named.
+        UnreadableError: Images cannot be read: the error lists all of them.
+        DataError: There is nothing to learn from, or the labels are not ``classes``.
     """
-    data = records_of(data, task)
+    data = records_of(data, task, classes)
     if isinstance(data, Examples):
-        return data
-    if isinstance(data, Records):
-        return from_records(data, geometry)
-    if isinstance(data, tuple) and len(data) == 2:
-        return _from_pairs("arrays", data[0], data[1], geometry, task)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return _from_dataset(data, geometry, task)
-    raise DataError(
-        f"a data set of type {type(data).__name__} cannot be read; give a folder of class folders, a CSV or Parquet "
-        "table, a torch Dataset of (image, target), or a pair (images, labels)"
-    )
+        examples = data
+    elif isinstance(data, Records):
+        examples = from_records(data, geometry)
+    elif isinstance(data, Labelled):
+        examples = _from_labelled(data, geometry)
+    elif isinstance(data, tuple) and len(data) == 2:
+        examples = _from_labelled(_from_pair(*data, task, classes), geometry)
+    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        examples = _from_dataset(data, geometry, task, classes)
+    else:
+        raise DataError(
+            f"a data set of type {type(data).__name__} cannot be read; give a folder of class folders, a CSV or "
+            "Parquet table, a torch or Hugging Face Dataset, or a pair (images, labels)"
+        )
+    return examples if classes is None else aligned(examples, classes)
 
 
-def records_of(data: Any, task: str | None = None) -> Any:
-    """Read the labels of a data set on disk, without its images; data of another form comes back as it came.
+def records_of(data: Any, task: str | None = None, classes: Sequence[str] | None = None) -> Any:
+    """Read the labels of a data set that can tell them without its images; any other comes back as it came.
 
     Args:
         data: As in ``load_examples``.
         task: As in ``load_examples``.
+        classes: As in ``load_examples``.
 
     Returns:
-        ``Records`` for a folder or a table, else ``data``.
+        ``Records`` for a folder or a table, ``Labelled`` for a Hugging Face data set, else ``data``.
 
     Raises:
-        DataError: The folder or table cannot be read.
+        DataError: The data cannot be read.
     """
-    if not isinstance(data, (str, Path)):
-        return data
-    path = Path(data)
-    if path.suffix.lower() not in TABLES:
-        return read_folder(path, task=task)
-    return read_table(path, patient=PATIENT if PATIENT in table_columns(path) else None, task=task)
+    check_task(task)
+    if isinstance(data, (str, Path)):
+        read = read_table if Path(data).suffix.lower() in TABLES else read_folder
+        return read(data, task=task, classes=classes)
+    if is_dataset(data):
+        return read_dataset(data, task=task, classes=classes)
+    return data
+
+
+def aligned(examples: Examples, classes: Sequence[str]) -> Examples:
+    """The same examples with the columns of other classes, of which some may have no image here.
+
+    Args:
+        examples: The examples.
+        classes: The classes wanted, in their order.
+
+    Raises:
+        DataError: The examples have a class that is not among them.
+    """
+    wanted = tuple(classes)
+    if examples.classes == wanted:
+        return examples
+    strange = [name for name in examples.classes if name not in wanted]
+    if strange:
+        raise DataError(
+            f"{examples.name} has the classes {', '.join(examples.classes)}, expected {', '.join(wanted)};"
+            " the names must be the same"
+        )
+    absent = np.nan if examples.task == "multilabel" else 0.0
+    targets = np.full((len(examples), len(wanted)), absent, np.float32)
+    targets[:, [wanted.index(name) for name in examples.classes]] = examples.targets
+    return replace(examples, targets=targets, classes=wanted)
 
 
 def from_records(records: Records, geometry: Geometry) -> Examples:
-    """Decode the images of a data set on disk into memory.
+    """Decode the images of a data set on disk.
 
     Raises:
-        DataError: Images cannot be read: the first few are named, and how many there are.
+        UnreadableError: Images cannot be read; the error lists all of them.
     """
-    images = np.empty((len(records), geometry.height, geometry.width, geometry.channels), np.uint8)
     paths = [records.path(i) for i in range(len(records))]
+    images = room_for((len(records), geometry.height, geometry.width, geometry.channels))
     with counting(f"decoding {records.name}") as progress:
         rejected = decode_many(paths, geometry, images, progress=progress)
-    if rejected:
-        named = "; ".join(reason for _, reason in rejected[:5])
-        raise DataError(
-            f"{len(rejected)} of {len(records)} images of {records.name} cannot be read: {named}. Mend or remove them"
-        )
-    own = () if records.splits is None else sorted(set(records.splits) - {""})
-    note = (f"The data set's own split ({', '.join(own)}) is not used.",) if own else ()
+    _refuse(records.name, records.paths, rejected)
     return Examples(
         records.name,
         images,
@@ -149,90 +186,68 @@ def from_records(records: Records, geometry: Geometry) -> Examples:
         records.task,
         records.paths,
         records.patients,
-        records.notes + note,
+        records.notes,
+        records.splits,
     )
 
 
-def _from_dataset(data: Any, geometry: Geometry, task: str | None) -> Examples:
-    images, labels = [], []
-    with bar("reading the data set", len(data)) as advance:
-        for index in range(len(data)):
-            item = data[index]
-            if not isinstance(item, (tuple, list)) or len(item) < 2:
-                raise DataError(f"item {index} of the data set is a {type(item).__name__}; expected (image, target)")
-            images.append(as_array(item[0], geometry))
-            labels.append(item[1])
-            advance(1, "")
-    classes = getattr(data, "classes", None)
-    return _examples(type(data).__name__, images, labels, task, classes)
+def _from_labelled(data: Labelled, geometry: Geometry) -> Examples:
+    images = _converted(data.name, data.ids, data.images.__getitem__, geometry)
+    return Examples(
+        data.name, images, data.targets, data.classes, data.task, data.ids, data.patients, data.notes, data.splits
+    )
 
 
-def _from_pairs(name: str, images: Any, labels: Any, geometry: Geometry, task: str | None) -> Examples:
+def _from_pair(images: Any, labels: Any, task: str | None, classes: Sequence[str] | None) -> Labelled:
     if len(images) != len(labels):
         raise DataError(f"{len(images)} images came with {len(labels)} labels; give one label an image")
-    with bar("reading the images", len(images)) as advance:
-        arrays = []
-        for image in images:
-            arrays.append(as_array(image, geometry))
-            advance(1, "")
-    return _examples(name, arrays, labels, task, None)
+    _check_filled("arrays", len(images))
+    found = read_labels(labels, task, classes)
+    images = list(images) if hasattr(images, "iloc") else images  # a pandas column counts by its own index
+    return Labelled(
+        "arrays", images, found.targets, found.classes, found.task, _numbers(len(images)), notes=found.notes
+    )
 
 
-def _examples(name: str, images: list[Any], labels: Any, task: str | None, classes: Sequence[str] | None) -> Examples:
-    if not images:
+def _from_dataset(data: Any, geometry: Geometry, task: str | None, classes: Sequence[str] | None) -> Examples:
+    """A torch data set: each item is asked for once, as that is what decodes its image."""
+    name, labels = type(data).__name__, []
+    _check_filled(name, len(data))
+
+    def image(index: int) -> Any:
+        item = data[index]
+        if not isinstance(item, (tuple, list)) or len(item) < 2:
+            raise DataError(f"item {index} of the data set is a {type(item).__name__}; expected (image, target)")
+        labels.append(item[1])
+        return item[0]
+
+    ids = _numbers(len(data))
+    images = _converted(name, ids, image, geometry)
+    found = read_labels(labels, task, classes, own=getattr(data, "classes", None), where=name)
+    return Examples(name, images, found.targets, found.classes, found.task, ids, notes=found.notes)
+
+
+def _converted(name: str, ids: Sequence[str], fetch: Any, geometry: Geometry) -> NDArray[np.uint8]:
+    images = room_for((len(ids), geometry.height, geometry.width, geometry.channels))
+    with counting(f"reading {name}") as progress:
+        rejected = convert_many(fetch, geometry, images, progress=progress)
+    _refuse(name, ids, rejected)
+    return images
+
+
+def _check_filled(name: str, count: int) -> None:
+    if not count:
         raise DataError(f"the data set {name} is empty; give at least two images of each of two classes")
-    targets, names, found = read_labels(labels, task, classes)
-    ids = tuple(str(i) for i in range(len(images)))
-    return Examples(name, np.stack(images), targets, names, found, ids)
 
 
-def read_labels(
-    labels: Any, task: str | None = None, classes: Sequence[str] | None = None
-) -> tuple[NDArray[np.float32], tuple[str, ...], str]:
-    """Find out what a list of labels means.
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
 
-    Args:
-        labels: N class numbers or names, or an array ``[N, C]`` of 0, 1 and NaN (multi-label).
-        task: Overrides what the labels look like.
-        classes: Names for the class numbers.
 
-    Returns:
-        Targets ``float32 [N, C]``, the class names, the task.
-
-    Raises:
-        DataError: The labels are of no known form or all alike, or do not fit the task.
-
-    Example:
-        >>> read_labels(["cat", "dog", "cat"])[1:]
-        (('cat', 'dog'), 'binary')
-    """
-    listed = [np.asarray(label).tolist() for label in labels]
-    if len({len(label) if isinstance(label, list) else 0 for label in listed}) > 1:
-        raise DataError("the labels have different lengths; give one class an image, or rows of 0, 1 and NaN")
-    values = np.array(listed)
-    if task is not None and task not in TASKS:
-        raise DataError(unknown("task", task, TASKS))
-    if values.ndim == 2:
-        hot = values.astype(np.float32)
-        if not np.isin(hot[~np.isnan(hot)], (0, 1)).all():
-            raise DataError("multi-label targets may hold 0, 1 and NaN (not labelled) only")
-        names = tuple(map(str, classes or range(hot.shape[1])))
-        return hot, names, "multilabel"
-    if values.ndim != 1 or values.dtype.kind not in "iubUS":
-        raise DataError(
-            f"labels of shape {values.shape} and type {values.dtype} are of no known form; give class "
-            "numbers or names, or an array [N, C] of 0, 1 and NaN"
+def _refuse(name: str, ids: Sequence[str], rejected: Sequence[tuple[int, str]]) -> None:
+    if rejected:
+        named = "; ".join(reason for _, reason in rejected[:5])
+        raise UnreadableError(
+            f"{len(rejected):,} of {len(ids):,} images of {name} cannot be read: {named}. Mend or remove them",
+            [(ids[index], reason) for index, reason in rejected],
         )
-    present, index = np.unique(values, return_inverse=True)
-    if len(present) < 2:
-        raise DataError(f"all {len(values)} labels are {str(present[0])!r}; at least two classes are needed")
-    if classes is not None and values.dtype.kind in "iu" and present.min() >= 0 and present.max() < len(classes):
-        index, names = values.astype(np.int64), tuple(map(str, classes))
-    else:
-        names = tuple(map(str, present.tolist()))
-    fitting = ("binary",) if len(names) == 2 else ("multiclass", "ordinal")
-    if task is not None and task not in fitting:
-        raise DataError(f"task {task!r} does not fit {len(names)} classes; allowed: {' or '.join(fitting)}")
-    if task == "ordinal" and values.dtype.kind not in "iu":
-        raise DataError(f"grades are {', '.join(names)}; an ordinal task needs the numbers 0, 1, 2, ... in their order")
-    return one_hot(index, len(names)), names, task or fitting[0]

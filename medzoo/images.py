@@ -111,11 +111,13 @@ def decode(data: bytes, geometry: Geometry, name: str, *, fast: bool = False) ->
         return _from_pil(_open(data), geometry, fast)
 
 
-def as_array(image: str | Path | Image.Image | NDArray[Any] | torch.Tensor, geometry: Geometry) -> NDArray[np.uint8]:
+def as_array(
+    image: str | Path | bytes | Image.Image | NDArray[Any] | torch.Tensor, geometry: Geometry
+) -> NDArray[np.uint8]:
     """Turn one image in any form into one array; the same image in every form gives the same array.
 
     Args:
-        image: A path, a PIL image, or an array or tensor as ``medzoo.pixels.from_array`` takes them.
+        image: A path, a file's content, a PIL image, or an array or tensor as ``medzoo.pixels.from_array`` takes them.
         geometry: The size and channels wanted.
 
     Returns:
@@ -131,6 +133,8 @@ def as_array(image: str | Path | Image.Image | NDArray[Any] | torch.Tensor, geom
     """
     if isinstance(image, (str, Path)):
         return read_image(image, geometry)
+    if isinstance(image, bytes):
+        return decode(image, geometry, "image")
     if isinstance(image, Image.Image):
         with _named(str(getattr(image, "filename", "")) or "image"):
             return _from_pil(image, geometry, fast=False)

@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 from medzoo.errors import DataError
 
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
+# The splits, and what else they are called in folders, tables and the parts of a data set.
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Records:
         task: One of ``medzoo.records.TASKS``.
         patients: ``str [N]``, an empty string where the patient is unknown; ``None`` where the
             data set knows none.
-        splits: ``str [N]``, the publisher's split of each image, an empty string where it has
+        splits: ``str [N]``, the publisher's or user's own split of each image, an empty string where it has
             none; ``None`` where the data set has none.
         notes: What a reader left out or assumed, in words, for the run record.
     """
@@ -95,3 +101,13 @@ def one_hot(labels: Sequence[int] | NDArray[Any], classes: int) -> NDArray[np.fl
         [[0.0, 1.0], [1.0, 0.0]]
     """
     return np.eye(classes, dtype=np.float32)[np.asarray(labels, dtype=np.int64)]
+
+
+def split_of(name: str) -> str:
+    """``train``, ``val`` or ``test`` for any of their names, an empty string for anything else.
+
+    Example:
+        >>> split_of("Validation"), split_of("fold 1")
+        ('val', '')
+    """
+    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), "")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medzoo.errors import DataError
 from medzoo.examples import Examples, records_of
@@ -16,6 +16,7 @@ from medzoo.overlap.frames import frames_of
 from medzoo.overlap.seen import SEEN, Seen, read_seen
 from medzoo.records import Records
 from medzoo.store import resolve
+from medzoo.userdata.labelled import Labelled, Picked
 
 
 def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Audit:
@@ -87,22 +88,16 @@ def leave_out(data: Any, seen: Seen) -> tuple[Any, Audit]:
     if found.seen.all():
         raise DataError(f"all {len(found):,} images, or their patients, were seen in pretraining; nothing is left")
     rows = np.flatnonzero(~found.seen)
-    if isinstance(data, (Records, Examples)):
+    if isinstance(data, (Records, Examples, Labelled)):
         return data.take(rows), found
     if isinstance(data, tuple):
         return tuple([values[i] for i in rows.tolist()] for values in data), found
-    return _Kept(data, rows.tolist()), found
+    return _Kept(data, rows), found
 
 
-class _Kept(Sequence[Any]):
+class _Kept(Picked):
     """Some items of a torch ``Dataset``, with the names of its classes."""
 
-    def __init__(self, data: Any, rows: list[int]) -> None:
-        self._data, self._rows = data, rows
+    def __init__(self, data: Any, rows: NDArray[np.int64]) -> None:
+        super().__init__(data, rows)
         self.classes = getattr(data, "classes", None)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._data[self._rows[index]]

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.decode import decode_each
-from medzoo.errors import DataError
+from medzoo.errors import DataError, UnreadableError
 from medzoo.examples import Examples, records_of
 from medzoo.geometry import Geometry
 from medzoo.images import as_array
 from medzoo.overlap.hashing import LENGTH, image_hash, image_hashes
 from medzoo.progress import counting
 from medzoo.records import Records
-from medzoo.userdata import TABLES, image_files
+from medzoo.userdata.cells import TABLES
+from medzoo.userdata.folders import image_files
+from medzoo.userdata.labelled import Labelled
 
 # Every hash that is compared with another is taken of this: the whole image, never a crop, whatever size and crop a
 # network is fed. The same file then gives the same pixels here and where the weight was made.
@@ -68,6 +70,8 @@ def frames_of(data: Any) -> Frames:
         return Frames(data.paths, hashes, named_patients(data.name, data.patients))
     if isinstance(data, Examples):
         return Frames(data.ids, array_hashes(data.images), named_patients(data.name, data.patients))
+    if isinstance(data, Labelled):
+        return Frames(data.ids, array_hashes(data.images), named_patients(data.name, data.patients))
     images = data[0] if isinstance(data, tuple) and len(data) == 2 else _Images(data)
     return Frames(tuple(map(str, range(len(images)))), array_hashes(images), None)
 
@@ -101,22 +105,22 @@ def file_hashes(name: str, paths: Sequence[Path]) -> NDArray[np.uint8]:
     """
     if not paths:
         raise DataError(f"the data set {name} holds no image; give a folder with images below it")
-    rejected: list[str] = []
+    rejected: list[tuple[str, str]] = []
 
     def pixels() -> Iterator[NDArray[np.uint8]]:
         with counting(f"hashing {name}") as progress:
             for done, item in enumerate(decode_each(paths, FRAME), 1):
                 if item.image is None:
-                    rejected.append(item.reason)
+                    rejected.append((str(paths[item.index]), item.reason))
                 else:
                     yield item.image
                 progress(done, len(paths))
 
     hashes = image_hashes(pixels())
     if rejected:
-        named = "; ".join(rejected[:5])
-        raise DataError(
-            f"{len(rejected)} of {len(paths)} images of {name} cannot be read: {named}. Mend or remove them"
+        named = "; ".join(reason for _, reason in rejected[:5])
+        raise UnreadableError(
+            f"{len(rejected)} of {len(paths)} images of {name} cannot be read: {named}. Mend or remove them", rejected
         )
     return hashes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medzoo.errors import DataError
 from medzoo.sources import SOURCES
-from medzoo.userdata import image_files
+from medzoo.userdata.folders import image_files
 from training.readers.common import Published, Row, to_records
 
 CLASSES = SOURCES["hwsi"].labels

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medzoo.errors import DataError
-from medzoo.userdata import image_files
+from medzoo.userdata.folders import image_files
 from training.readers.common import Published, Row, to_records
 
 COVID_FOLDERS = {name: name for name in ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")}

@@ -12,7 +12,7 @@ import numpy as np
 
 from medzoo.errors import DataError
 from medzoo.records import Records
-from medzoo.userdata import image_files
+from medzoo.userdata.folders import image_files
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from medzoo.errors import DataError
-from medzoo.userdata import image_files
+from medzoo.userdata.folders import image_files
 from training.readers.common import Published, Row, to_records
 
 CLASSES = ("normal", "tuberculosis")

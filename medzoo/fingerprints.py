@@ -1,0 +1,28 @@
+"""What tells whether two data sets are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+from medzoo.examples import Examples
+
+
+def fingerprint(examples: Examples) -> str:
+    """A hash of what a data set holds: ids, pixels, labels and patients, in order.
+
+    Args:
+        examples: The data set.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    digest.update(json.dumps([examples.task, examples.classes, examples.ids, examples.groups.tolist()]).encode())
+    digest.update(np.ascontiguousarray(examples.targets).tobytes())
+    digest.update(str(examples.images.shape).encode())
+    for start in range(0, len(examples), 1024):  # they may be a memory map larger than memory
+        digest.update(np.ascontiguousarray(examples.images[start : start + 1024]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The data sets that users bring, in their many forms, before images are decoded."""
