@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,20 @@ class Part:
 
     images: NDArray[np.uint8]
     augment: Augment
+
+
+class Images(Protocol):
+    """What a network is trained on, or measured with: numbered images, or their features.
+
+    Attributes:
+        at_hand: Whether a batch is made at once; else it is worth reading ahead.
+    """
+
+    at_hand: bool
+
+    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
+        """As in ``Pool``."""
+        ...
 
 
 class Pool:
@@ -150,21 +164,33 @@ def in_order(count: int, batch_size: int) -> Iterator[slice]:
 
 
 @torch.inference_mode()
-def predict_logits(model: Any, pool: Pool, rows: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits of a model in evaluation mode.
+def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
+    """Logits of a model in evaluation mode, of fewer images at a time where the device's memory is short.
 
     Args:
         model: Maps normalised images to logits.
         pool: The images.
         rows: ``int64 [n]`` image numbers, on the CPU.
-        batch_size: Images at a time.
+        batch_size: Images at a time, at most.
 
     Returns:
         ``float32 [n, C]`` on the CPU.
     """
     was_training = model.training
     model.eval()
+    found: list[Tensor] = []
+    done = 0
     try:
-        return torch.cat([model(pool.batch(rows[part])).float().cpu() for part in in_order(len(rows), batch_size)])
+        while done < len(rows):
+            try:
+                found.append(model(pool.batch(rows[done : done + batch_size])).float().cpu())
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size //= 2
+                torch.cuda.empty_cache()
+            else:
+                done += batch_size
     finally:
         model.train(was_training)
+    return torch.cat(found)

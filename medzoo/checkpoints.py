@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,6 +40,21 @@ class Position:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last epoch's record says that no other follows."""
+        return bool(self.history and self.history[-1].get("last"))
+
+
+class Meter(Protocol):
+    """Something that adds up over all processes that a run takes, one after another."""
+
+    def total(self) -> dict[str, Any]:
+        """What it shows, as JSON can hold it."""
+
+    def go_on_from(self, earlier: Mapping[str, Any]) -> None:
+        """Count on from what it showed in an earlier process."""
+
 
 class Checkpoints:
     """The checkpoints of one run.
@@ -48,12 +63,23 @@ class Checkpoints:
         folder: Where they are.
         settings: Everything the run depends on; a checkpoint of other settings is refused.
         every: Seconds between two checkpoints within an epoch; one is written at each epoch's end too.
+        rest: An epoch that ends sooner than so many seconds after the last checkpoint gets none.
+        otherwise: What to do, in words, where a checkpoint is of other settings that are meant.
+        meter: What is saved and restored with the run.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], every: float = 300.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        every: float = 300.0,
+        rest: float = 0.0,
+        otherwise: str = "--restart to begin anew, or another --work",
+        meter: Meter | None = None,
+    ) -> None:
         self.folder = folder
         self.settings = json.loads(json.dumps(settings))
-        self.every = every
+        self.every, self.rest, self.otherwise, self.meter = every, rest, otherwise, meter
         self.last = time.monotonic()
 
     @property
@@ -64,6 +90,10 @@ class Checkpoints:
     def due(self) -> bool:
         """Whether it is time for the next one."""
         return time.monotonic() - self.last >= self.every
+
+    def rested(self) -> bool:
+        """Whether the last one is old enough for another at an epoch's end."""
+        return time.monotonic() - self.last >= self.rest
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position) -> None:
         """Write a checkpoint and remove all but the last two.
@@ -77,7 +107,8 @@ class Checkpoints:
         tensors["rng"] = torch.random.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
-        said = json.dumps({"position": vars(position), "settings": self.settings})
+        used = self.meter.total() if self.meter else {}
+        said = json.dumps({"position": vars(position), "settings": self.settings, "used": used})
         path = self.folder / f"at-{position.epoch:05d}-{position.step:08d}.safetensors"
         try:
             with replacing_file(path) as temporary:
@@ -90,7 +121,7 @@ class Checkpoints:
                     os.fsync(file.fileno())
         except (OSError, SafetensorError) as error:
             raise RunError(
-                f"the checkpoint {path} cannot be written ({error}); the run goes on from the last one when there is "
+                f"the checkpoint {path} cannot be written ({error.__cause__ or error}); the run goes on from the last one when there is "
                 "room and the same command is given again"
             ) from error
         self.last = time.monotonic()
@@ -117,6 +148,8 @@ class Checkpoints:
                 continue  # a damaged file: the one before it is whole
             self._check(path, said["settings"])
             self._put(tensors, model, optimizer)
+            if self.meter:
+                self.meter.go_on_from(said.get("used", {}))
             return Position(**said["position"])
         return Position()
 
@@ -125,7 +158,7 @@ class Checkpoints:
         if changed:
             raise RunError(
                 f"{path.parent} holds checkpoints of a run with another {', '.join(changed)}; give the same options to "
-                "go on, --restart to begin anew, or another --work"
+                f"go on, {self.otherwise}"
             )
 
     @staticmethod

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from medzoo.batches import Pool
+from medzoo.batches import Images
 from medzoo.checkpoints import Checkpoints, Position
 from medzoo.errors import RunError
-from medzoo.execution import Execution, Statistics, flushed_denormals, seeded, shared
+from medzoo.execution import Execution, flushed_denormals, seeded, shared, tuned_kernels
+from medzoo.gradients import Gradients
 from medzoo.interrupts import Stop, Stopped, stoppable
 from medzoo.losses import Loss
+from medzoo.optimizers import make_optimizer
 from medzoo.plan import Plan
 from medzoo.progress import Advance, bar
 from medzoo.sampling import Draw, Sampler
@@ -28,19 +30,9 @@ from medzoo.sampling import Draw, Sampler
 LOOK_EVERY = {"cpu": 1, "cuda": 20}
 
 
-def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """AdamW without decay on vectors (norms and biases; Loshchilov and Hutter, ICLR 2019)."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": plan.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.lr, fused=True)
-
-
 def fit(
     model: Any,
-    pool: Pool,
+    pool: Images,
     targets: Tensor,
     sampler: Sampler,
     loss_of: Loss,
@@ -50,6 +42,8 @@ def fit(
     execution: Execution | None = None,
     seed: int = 0,
     title: str = "training",
+    rates: Mapping[str, float] | None = None,
+    before_epoch: Callable[[list[dict[str, Any]]], None] | None = None,
     after_epoch: Callable[[dict[str, Any]], None] | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> list[dict[str, Any]]:
@@ -66,7 +60,10 @@ def fit(
         execution: Device, precision, compilation.
         seed: Seed of dropout.
         title: What the progress bar says.
-        after_epoch: Called with the epoch's record, to evaluate and add to it.
+        rates: As in ``medzoo.optimizers.make_optimizer``.
+        before_epoch: Called with the records of the epochs done, to freeze or thaw some of the parameters that
+            require gradients now.
+        after_epoch: Called with the epoch's record, to evaluate and add to it; ``record["last"] = True`` ends the run.
         checkpoints: Where the run is saved, and goes on from; ``None`` for a run too short to be worth it.
 
     Returns:
@@ -85,19 +82,22 @@ def fit(
             f"{sampler.total} training images in {len(sampler)} steps of {plan.chunks} chunks leave {smallest} to a "
             "chunk, and batch normalisation needs 2; give more images or another batch size"
         )
-    loop = _Loop(model, pool, targets, counts, sampler, loss_of, plan, execution or Execution())
-    with closing(loop), seeded(seed), flushed_denormals(), stoppable() as stop:
+    loop = _Loop(model, pool, targets, counts, sampler, loss_of, plan, execution or Execution(), rates)
+    with closing(loop), seeded(seed), flushed_denormals(), tuned_kernels(), stoppable() as stop:
         position = checkpoints.restore(model, loop.optimizer) if checkpoints else Position()
         with bar(title, sampler.total * plan.epochs) as advance:
             advance(position.epoch * sampler.total + position.step * plan.batch_size, "")
-            while position.epoch < plan.epochs:
+            while position.epoch < plan.epochs and not position.ended:
+                if before_epoch is not None:
+                    before_epoch(position.history)
+                    loop.gradients.refresh()
                 loop.epoch(position, checkpoints, stop, advance, title)
                 record = loop.record(position)
                 model.eval()
                 if after_epoch is not None:
                     after_epoch(record)
                 position = Position(epoch=position.epoch + 1, history=[*position.history, record])
-                if checkpoints and loop.accelerator.is_main_process:
+                if checkpoints and checkpoints.rested() and loop.accelerator.is_main_process:
                     checkpoints.save(model, loop.optimizer, position)
     return position.history
 
@@ -118,30 +118,33 @@ class _Loop:
     def __init__(
         self,
         model: Any,
-        pool: Pool,
+        pool: Images,
         targets: Tensor,
         weights: Tensor,
         sampler: Sampler,
         loss_of: Loss,
         plan: Plan,
         execution: Execution,
+        rates: Mapping[str, float] | None,
     ) -> None:
         self.accelerator: Accelerator = execution.accelerator()
-        self.model, self.pool, self.sampler, self.loss_of, self.plan = model, pool, sampler, loss_of, plan
+        self.model, self.pool, self.sampler, self.plan = model, pool, sampler, plan
         if plan.chunks % self.accelerator.num_processes:
             raise RunError(
                 f"{self.accelerator.num_processes} processes cannot share {plan.chunks} chunks of a batch of "
                 f"{plan.batch_size}; use a number of processes that divides {plan.chunks}, or another chunk size"
             )
         device = self.accelerator.device
-        self.targets, self.weights = targets.to(device), weights.to(device)
         model.to(device, memory_format=torch.channels_last)  # a fifth faster on a CPU too
-        self.optimizer = make_optimizer(model, plan)
+        self.optimizer = make_optimizer(model, plan, rates)
         # Steps differ by one image: two sizes compiled each for itself run faster than one for any size.
         self.net = torch.compile(model, dynamic=False) if execution.compile else model
         if self.accelerator.num_processes > 1:  # accelerate also wraps the forward pass, which one process needs not
             self.net = self.accelerator.prepare_model(self.net)
-        self.statistics = Statistics(model, self.accelerator)
+        smallest = sampler.total // len(sampler)
+        self.gradients = Gradients(
+            self.accelerator, model, self.net, targets.to(device), weights.to(device), loss_of, plan, smallest
+        )
 
     def close(self) -> None:
         """Give the model back as it came: nothing around its forward pass, its values in the usual order."""
@@ -162,7 +165,7 @@ class _Loop:
         first = position.step
         for number, images in enumerate(self._images(draws[first:]), start=first):
             for group in self.optimizer.param_groups:
-                group["lr"] = self.plan.lr_at(position.epoch * len(draws) + number, steps)
+                group["lr"] = self.plan.lr_at(position.epoch * len(draws) + number, steps) * group["rate"]
             waiting.append(self._step(number, draws[number], images))
             asked = self._asked(stop, number)
             due = checkpoints is not None and (asked or checkpoints.due())
@@ -192,50 +195,29 @@ class _Loop:
         flag = torch.tensor(float(bool(stop)), device=self.accelerator.device)
         return bool(shared(self.accelerator, flag) > 0)
 
-    def _images(self, draws: list[Draw]) -> Iterator[list[tuple[Draw, Tensor]]]:
-        """This process's chunks of every step; read ahead where the images do not lie on the device."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+    def _images(self, draws: list[Draw]) -> Iterator[Tensor]:
+        """This process's images of every step; read ahead where they do not lie on the device."""
 
-        def chunks(draw: Draw) -> list[tuple[Draw, Tensor]]:
-            mine = draw.split(self.plan.chunks)[rank::world]
-            images = self.pool.batch(torch.cat([c.index for c in mine]), torch.cat([c.turn for c in mine]))
-            return list(zip(mine, images.split([len(c) for c in mine]), strict=True))
+        def images(draw: Draw) -> Tensor:
+            mine = self.gradients.mine(draw)
+            return self.pool.batch(torch.cat([c.index for c in mine]), torch.cat([c.turn for c in mine]))
 
         if self.pool.at_hand:
-            yield from map(chunks, draws)
+            yield from map(images, draws)
             return
         with ThreadPoolExecutor(1) as reader:
-            ahead = [reader.submit(chunks, draw) for draw in draws[:2]]
+            ahead = [reader.submit(images, draw) for draw in draws[:2]]
             for following in range(2, len(draws) + 2):
                 yield ahead.pop(0).result()
                 if following < len(draws):
-                    ahead.append(reader.submit(chunks, draws[following]))
+                    ahead.append(reader.submit(images, draws[following]))
 
-    def _step(self, number: int, draw: Draw, chunks: list[tuple[Draw, Tensor]]) -> _Seen:
-        """Forward and backward over this process's chunks, one optimiser step over everybody's."""
-        world, several = self.accelerator.num_processes, self.plan.chunks > 1
-        total = torch.zeros((), device=self.accelerator.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        if several:
-            self.statistics.begin()
-        for at, (chunk, images) in enumerate(chunks):
-            share = len(chunk) / len(draw)
-            wait = at < len(chunks) - 1  # gradients meet once a step
-            with self.accelerator.no_sync(self.net) if wait else nullcontext():
-                with self.accelerator.autocast():
-                    logits = self.net(images)
-                at_chunk = chunk.index.to(logits.device)
-                loss = self.loss_of(logits.float(), self.targets[at_chunk], self.weights[at_chunk]) * share
-                # Several processes' gradients are averaged, and shares add up to 1 over all of them.
-                self.accelerator.backward(loss * world)
-            total += loss.detach()
-            if several:
-                self.statistics.take(share)
-        if several:
-            self.statistics.end()
+    def _step(self, number: int, draw: Draw, images: Tensor) -> _Seen:
+        """One optimiser step over everybody's gradients."""
+        loss = self.gradients.compute(draw, images)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
         self.optimizer.step()
-        return _Seen(number, shared(self.accelerator, total), norm.detach(), len(draw))
+        return _Seen(number, loss, norm.detach(), len(draw))
 
     def _look(self, waiting: list[_Seen], position: Position, title: str) -> float:
         """Add up the losses of the last steps.

@@ -95,6 +95,17 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(was)
 
 
+@contextmanager
+def tuned_kernels() -> Iterator[None]:
+    """Let cuDNN try its ways of a convolution once for each shape and keep the fastest; for shapes that come again."""
+    was = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = was
+
+
 def shared(accelerator: Accelerator, values: Tensor) -> Tensor:
     """The sum of a tensor over all processes; the tensor itself where there is one."""
     return accelerator.reduce(values, "sum") if accelerator.num_processes > 1 else values
@@ -122,20 +133,27 @@ class Statistics:
         self.buffers: list[Any] = [b for norm in norms for b in (norm.running_mean, norm.running_var)]
         self.counts: list[Any] = [norm.num_batches_tracked for norm in norms]
         self.base = [buffer.clone() for buffer in self.buffers]
+        self.counted = [count.clone() for count in self.counts]
         self.sum = [torch.zeros_like(buffer) for buffer in self.buffers]
 
     def begin(self) -> None:
         """Remember the statistics at a step's start."""
         if self.buffers:  # few calls over all tensors at once: there are hundreds
             torch._foreach_copy_(self.base, self.buffers)
+            torch._foreach_copy_(self.counted, self.counts)
             torch._foreach_zero_(self.sum)
+
+    def undo(self) -> None:
+        """Go back to the step's start."""
+        if self.buffers:
+            torch._foreach_copy_(self.buffers, self.base)
+            torch._foreach_copy_(self.counts, self.counted)
 
     def take(self, share: float) -> None:
         """Note what one chunk, a share of the step, made of them, and go back to the start."""
         if self.buffers:
             torch._foreach_add_(self.sum, self.buffers, alpha=share)
-            torch._foreach_copy_(self.buffers, self.base)
-            torch._foreach_sub_(self.counts, 1)
+            self.undo()
 
     def end(self) -> None:
         """Put the mean of all chunks in place."""

@@ -16,7 +16,7 @@ from medzoo.examples import Examples, load_examples
 from medzoo.execution import best_device, flushed_denormals
 from medzoo.files import replacing_file
 from medzoo.model import create_model
-from medzoo.modelinfo import Model, pooled_features
+from medzoo.modelinfo import Model, head_width, pooled_features
 from medzoo.progress import bar
 
 
@@ -77,7 +77,7 @@ def extract_features(
         zoo: As in ``create_model``.
 
     Returns:
-        ``float32 [N, num_features]`` with ids and labels.
+        ``float32 [N, F]`` with ids and labels.
 
     Raises:
         MedzooError: The weight or the data cannot be used.
@@ -94,7 +94,7 @@ def extract_features(
     where = best_device(device)
     model.to(where).eval()
     pool = Pool([Part(examples.images, AUGMENTS["none"])], contract, where)
-    found = np.empty((len(examples), model.num_features), np.float32)
+    found = np.empty((len(examples), head_width(model)), np.float32)
     with torch.inference_mode(), flushed_denormals(), bar("computing features", len(examples)) as advance:
         for part in in_order(len(examples), batch_size):
             rows = torch.arange(part.start, part.stop)

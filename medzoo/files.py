@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+
+from medzoo.errors import DiskFullError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CODE = re.compile(r"\(os error (\d+)\)")  # how safetensors words what the system said
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full."""
+    if isinstance(error, SafetensorError):
+        code = _CODE.search(str(error))
+        return code is not None and int(code[1]) in _FULL
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+@contextmanager
+def needing_room(path: Path) -> Iterator[None]:
+    """Say where there is no room, when the disk is full: the system's own error often names no file.
+
+    Args:
+        path: What the body writes to.
+
+    Raises:
+        DiskFullError: The disk is full.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise  # said already, of the very file
+    except (OSError, SafetensorError) as error:
+        if not is_full(error):
+            raise
+        full = DiskFullError(
+            f"{path} cannot be written: the disk is full. Make room there, or choose another folder, and give the same "
+            "command again"
+        )
+        full.errno = error.errno if isinstance(error, OSError) else errno.ENOSPC
+        raise full from error
 
 
 @contextmanager
@@ -21,15 +63,19 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
     Yields:
         Where to write.
+
+    Raises:
+        DiskFullError: There is no room; what stood there is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}"
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # some writers make files that only their owner can read
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with needing_room(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.chmod(0o644)  # some writers make files that only their owner can read
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,6 +100,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     Yields:
         An empty folder to write into.
 
+    Raises:
+        DiskFullError: There is no room; what stood there is untouched.
+
     Example:
         >>> with tempfile.TemporaryDirectory() as top:
         ...     with replacing_folder(Path(top) / "a") as new:
@@ -61,20 +110,21 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         ...     (Path(top) / "a" / "x").read_text()
         '1'
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        new = temporary / "new"
-        new.mkdir()
-        yield new
-        old = temporary / "old"
-        if folder.exists():
-            folder.rename(old)
+    with needing_room(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            new = temporary / "new"
+            new.mkdir()
+            yield new
+            old = temporary / "old"
+            if folder.exists():
+                folder.rename(old)
+            try:
+                new.rename(folder)
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

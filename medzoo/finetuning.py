@@ -2,88 +2,107 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool, predict_logits
-from medzoo.engine import fit
+from medzoo.batches import Part, Pool
+from medzoo.checkpoints import Checkpoints
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples, load_examples, records_of
-from medzoo.execution import Execution, best_device, flushed_denormals, seeded
-from medzoo.heads import set_head
+from medzoo.execution import best_device
 from medzoo.holding import hold_out
-from medzoo.losses import balanced_weights, image_weights, make_loss, probabilities
-from medzoo.metrics import evaluate, primary
-from medzoo.model import create_model
-from medzoo.modelinfo import Model, ModelInfo
-from medzoo.overlap.auditing import leave_out, seen_by
-from medzoo.overlap.seen import Seen
+from medzoo.metrics import primary
+from medzoo.modelinfo import Model
+from medzoo.overlap.auditing import seen_by
 from medzoo.plan import Plan
 from medzoo.report import Report
-from medzoo.sampling import Sampler
-from medzoo.table import unknown
+from medzoo.strategies import STRATEGIES
+from medzoo.tuning.adoption import adopt
+from medzoo.tuning.exclusion import exclusion_notes, without_seen
+from medzoo.tuning.job import Job, Outcome
+from medzoo.tuning.options import Options
+from medzoo.tuning.resuming import checkpoints_of
+from medzoo.tuning.sides import divide
+from medzoo.tuning.starting import fit_head, start_from
+from medzoo.tuning.weighing import class_weights as weights_of
 
-CLASS_WEIGHTS = ("auto", "balanced", "none")
-# From this ratio of the commonest to the rarest class on, "auto" weighs the classes (the study does so
-# for its eye targets, whose ratios are 3.6 and 7.8, and not for COVID-19 Radiography's classes).
-UNBALANCED = 3.0
+_LOG = logging.getLogger(__name__)
+
+RESAMPLES = 1000  # for the 95 % intervals
 
 
 def finetune(
-    model: str | Path | Model,
+    model: str | Path | nn.Module,
     data: Any,
     *,
-    validation: float | Any = 0.2,
+    validation: float | Any = None,
     task: str | None = None,
+    strategy: str = "full",
     head: str = "mlp",
     epochs: int = 20,
     batch_size: int = 16,
     lr: float = 3e-4,
     weight_decay: float = 0.01,
+    layer_decay: float = 1.0,
+    patience: int | None = None,
     augment: str = "light",
     class_weights: str = "auto",
     image_size: int | None = None,
+    truncate: int | None = None,
     seed: int = 0,
     device: str | None = None,
     zoo: str | Path | None = None,
     exclude_seen: bool = False,
+    checkpoints: str | Path | None = None,
+    resume: bool = False,
 ) -> Report:
     """Fine-tune a weight of the zoo on a data set and measure it on images held out by patient.
 
-    All layers are trained. The model of the last epoch is reported: no epoch is picked by the
-    numbers it is then judged by.
+    The held-out images choose nothing: the model of the last epoch is reported, or, with ``patience``, that of the
+    epoch that was best on some of the training images, which were set aside for this.
+
+    Where a GPU's memory is short, the images of a step are worked through in smaller groups, and stderr says so.
 
     Args:
-        model: A weight's name, a bundle's folder, or a model made by ``create_model`` (trained in place;
-            a head that does not fit the classes is replaced).
-        data: A folder of class folders, a CSV or Parquet table, a torch ``Dataset`` of (image, target),
-            or a pair (images, labels).
-        validation: Share held out (by patient, where patients are known), a data set of its own, or
-            a boolean mask ``[N]`` of held-out images.
+        model: A weight's name, a bundle's folder, a model made by ``create_model``, or any classifier of timm or
+            torchvision. A network is trained in place (but a torchvision ResNet or DenseNet becomes timm's form of
+            it); a head that does not fit the classes is replaced, and the log says so.
+        data: A folder of class folders; a CSV or Parquet table; what ``read_folder``, ``read_table`` or
+            ``read_dataset`` gives; a Hugging Face or torch ``Dataset`` of (image, target); or a pair (images, labels).
+        validation: What is held out: ``None`` for the data's own split where it has one, else a fifth; a share (by
+            patient, where patients are known), a data set of its own, or a boolean mask ``[N]``.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
-        head: The form of the head, where ``model`` is a name.
+        strategy: A name in ``medzoo.strategies.STRATEGIES``: ``"full"`` trains all layers; ``"linear_probe"`` solves
+            for a linear head, in seconds; ``"lp_ft"`` does so and then trains all layers; ``"gradual"`` thaws block
+            after block; ``"truncated"`` keeps the first dense blocks alone; ``"feature_extraction"`` trains the head
+            on features computed once, which ``report.features`` holds.
+        head: The form of a new head: ``"mlp"`` or ``"linear"``; the two probes have a linear one.
         epochs: Passes over the training images.
         batch_size: Images a step.
         lr: Peak learning rate of AdamW, with warm-up and cosine decay.
         weight_decay: Decay of weights; none on norms and biases.
+        layer_decay: How much slower each block learns than the one behind it, in (0, 1]; 1 for all alike.
+        patience: Stop after so many epochs without a better one, and keep the best. Without, the last is kept.
         augment: A name in ``medzoo.augment.AUGMENTS``; ``"none"`` for no augmentation.
         class_weights: ``"auto"`` weighs classes inversely to their frequency where one is at least three
             times as frequent as another; ``"balanced"`` always; ``"none"`` never.
         image_size: Another input size than the weight's, in pixels.
+        truncate: How many of the first dense blocks to keep; 2 for the strategy ``"truncated"``, else all.
         seed: Split, order, augmentation, new head and dropout.
         device: ``"cpu"``, ``"cuda"``; default: a GPU where there is one.
         zoo: As in ``create_model``.
         exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
+        checkpoints: A folder in which the run is saved while it goes on; it is removed when the run is done.
+        resume: Go on from the checkpoints there are; without, they are removed and the run begins anew.
 
     Returns:
         A report with ``.metrics``, ``.history``, ``.model``, ``.plot()`` and ``.save()``.
@@ -95,127 +114,117 @@ def finetune(
         >>> report = finetune("densenet121_all_in", "tiles/", epochs=10)  # doctest: +SKIP
         >>> print(report.metrics)  # doctest: +SKIP
     """
-    if class_weights not in CLASS_WEIGHTS:
-        raise MedzooError(unknown("choice of class weights", class_weights, CLASS_WEIGHTS))
-    plan = Plan(epochs, batch_size, lr, weight_decay)
-    variation = AUGMENTS[augment]
-    where = best_device(device)
     started = time.perf_counter()
+    way, plan = STRATEGIES[strategy], Plan(epochs, batch_size, lr, weight_decay)
+    options = Options(strategy, plan, head, augment, class_weights, layer_decay, patience, seed, device)
+    way.check(options)
+    if resume and checkpoints is None:
+        raise MedzooError("resume=True goes on from checkpoints; say in which folder they are with checkpoints=")
+    best_device(device)  # before anything is read
     data, left_out = records_of(data, task), None
     if exclude_seen:
-        weight = model if isinstance(model, (str, Path)) else model.medzoo.weights
-        data, validation, left_out = _leave_out(data, validation, task, seen_by(weight, zoo))
-    if isinstance(model, (str, Path)):
-        model = create_model(model, zoo=zoo, image_size=image_size)
-    elif image_size is not None:
-        model.medzoo = replace(model.medzoo, input=model.medzoo.input.resized(image_size))
-    contract = model.medzoo.input
-    examples = load_examples(data, contract.geometry, task)
-    examples, held = hold_out(examples, validation, contract.geometry, task, seed)
-    _fit_head(model, examples, head, seed)
-    train, valid = torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
-    pool = Pool([Part(examples.images, variation)], contract, where, seed)
-    targets = torch.from_numpy(examples.targets)
-    weights = _class_weights(class_weights, examples, ~held)
+        weight = model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights
+        data, validation, left_out = without_seen(data, validation, task, seen_by(weight, zoo))
+    network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
+    geometry = network.medzoo.input.geometry
+    examples, held = hold_out(load_examples(data, geometry, task), validation, geometry, task, seed)
+    examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
+    fit_head(network, examples, head, seed, only=way.head)
+    job = _job(network, examples, held, options, checkpoints_of(checkpoints, resume, network, examples, held, options))
+    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _said(job.class_weights) or "none")
+    outcome = way.run(job)
+    report = _report(job, outcome, held, left_out, started)
+    if job.checkpoints is not None:
+        job.checkpoints.clear()
+    return report
 
-    def score(rows: Tensor, bootstrap: int) -> Any:
-        with flushed_denormals():
-            found = probabilities(predict_logits(model, pool, rows), examples.task)
-        kept = rows.numpy()
-        groups = examples.groups[kept]
-        return found, evaluate(
-            examples.targets[kept],
-            found,
-            examples.task,
-            examples.classes,
-            groups=groups,
-            bootstrap=bootstrap,
-            seed=seed,
-        )
 
-    def after_epoch(record: dict[str, Any]) -> None:
-        metrics = score(valid, bootstrap=0)[1]
-        record["valid"] = {name: estimate.value for name, estimate in metrics.values.items()}
-
-    history = fit(
+def _job(
+    model: Model,
+    examples: Examples,
+    held: NDArray[np.bool_],
+    options: Options,
+    checkpoints: Checkpoints | None,
+) -> Job:
+    sides = divide(examples, held, options.patience is not None, options.seed)
+    variation = AUGMENTS[options.augment]
+    return Job(
         model,
-        pool,
-        targets,
-        Sampler([train], batch_size, seed),
-        make_loss(examples.task),
-        plan,
-        weights=None if weights is None else torch.from_numpy(image_weights(examples.targets, weights)),
-        execution=Execution(device),
-        seed=seed,
-        title=f"fine-tuning {model.medzoo.weights}",
-        after_epoch=after_epoch,
+        examples,
+        sides,
+        Pool([Part(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
+        options,
+        weights_of(options.class_weights, examples.targets[sides.train.numpy()], examples.task),
+        checkpoints,
     )
-    found, metrics = score(valid, bootstrap=1000)
+
+
+def _report(
+    job: Job, outcome: Outcome, held: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
+) -> Report:
+    examples, sides = job.examples, job.sides
+    found, metrics = job.measure(job.model, job.pool, sides.held, bootstrap=RESAMPLES)
+    selection = {} if not len(sides.select) else {"selection": _counted(examples, sides.select)}
     return Report(
-        model=model,
+        model=job.model,
         metrics=metrics,
-        history=history,
+        history=outcome.history,
         primary=primary(examples.task),
         probabilities=found,
         examples=examples,
         held=held,
-        settings={
-            **vars(plan),
-            "optimizer": "adamw",
-            "augment": augment,
-            "class_weights": None if weights is None else [round(float(w), 4) for w in weights],
-            "image_size": contract.size,
-            "seed": seed,
-            "device": str(where),
-        },
+        settings=_settings(job, outcome.history),
         data={
             "name": examples.name,
             "task": examples.task,
-            "train": {"images": len(train), "counts": examples.counts(~held)},
-            "valid": {"images": len(valid), "counts": examples.counts(held)},
+            "train": _counted(examples, sides.train),
+            "valid": _counted(examples, sides.held),
+            **selection,
             "left_out": left_out,
             "split": "by patient" if examples.patients is not None else "by image: no patients are known",
-            "notes": [*examples.notes, *_left_out_note(left_out)],
+            "notes": [*examples.notes, *_selection_note(job, outcome.history)],
         },
         seconds=time.perf_counter() - started,
+        features=outcome.features,
     )
 
 
-def _leave_out(data: Any, validation: Any, task: str | None, seen: Seen) -> tuple[Any, Any, dict[str, int]]:
-    """Both sides without what the weight has seen, and how many images of each kind that were."""
-    data, found = leave_out(data, seen)
-    left_out = Counter(found.left_out)
-    if isinstance(validation, np.ndarray) and len(validation) == len(found):
-        validation = validation[~found.seen]
-    elif not isinstance(validation, (float, np.ndarray)):
-        validation, other = leave_out(records_of(validation, task), seen)
-        left_out.update(other.left_out)
-    return data, validation, dict(left_out)
+def _settings(job: Job, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every option that mattered, resolved."""
+    options, trained = job.options, {}
+    if history:
+        trained = {**vars(options.plan), "optimizer": "adamw", "augment": options.augment}
+    if options.layer_decay != 1:
+        trained["layer_decay"] = options.layer_decay
+    if options.patience is not None:
+        trained |= {"patience": options.patience, "epoch_kept": _kept(history)}
+    return {
+        "strategy": options.strategy,
+        **trained,
+        "class_weights": _said(job.class_weights),
+        "image_size": job.model.medzoo.input.size,
+        "truncate": job.model.medzoo.truncate,
+        "seed": options.seed,
+        "device": str(job.pool.device),
+    }
 
 
-def _left_out_note(left_out: dict[str, int] | None) -> list[str]:
-    if left_out is None:
+def _said(weights: NDArray[np.float32] | None) -> list[float] | None:
+    return None if weights is None else [round(float(weight), 4) for weight in weights]
+
+
+def _counted(examples: Examples, rows: Tensor) -> dict[str, Any]:
+    return {"images": len(rows), "counts": examples.counts(rows.numpy())}
+
+
+def _kept(history: list[dict[str, Any]]) -> int:
+    return next(int(record["epoch"]) for record in history if record.get("kept"))
+
+
+def _selection_note(job: Job, history: list[dict[str, Any]]) -> list[str]:
+    if job.options.patience is None:
         return []
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in left_out.items() if count)
-    return [f"Left out, as seen in pretraining: {kinds}." if kinds else "No image was seen in pretraining."]
-
-
-def _fit_head(model: Model, examples: Examples, head: str, seed: int) -> None:
-    """Put a new head on a model whose outputs are not the data set's classes."""
-    info: ModelInfo = model.medzoo
-    # A head of the right width that names no classes yet was made for this data by create_model.
-    fits = info.classes in ((), examples.classes) and model.num_classes == len(examples.classes) and info.head != "none"
-    if not fits:
-        with seeded(seed):
-            set_head(model, head, len(examples.classes))
-    model.medzoo = replace(model.medzoo, classes=examples.classes, task=examples.task)
-
-
-def _class_weights(choice: str, examples: Examples, train: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    if choice == "none" or examples.task == "multilabel":
-        return None
-    counts = examples.targets[train].sum(0)
-    present = counts[counts > 0]
-    if choice == "auto" and present.max() / present.min() < UNBALANCED:
-        return None
-    return balanced_weights(examples.targets[train])
+    return [
+        f"{len(job.sides.select):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
+        f"{primary(job.examples.task)}; the held-out images chose nothing."
+    ]

@@ -74,6 +74,23 @@ def freeze(model: Model, what: str | int | None) -> str:
     return ALL if what == ALL else "stem" + (f" and {what} block{'s' if int(what) > 1 else ''}" if what else "")
 
 
+def blocks_of(model: Model) -> int:
+    """How many blocks a timm network has, as ``freeze`` counts them.
+
+    Raises:
+        MedzooError: The network is not timm's, or is not divided into blocks.
+    """
+    return len(_groups(model)) - 2
+
+
+def _groups(model: Model) -> list[list[str]]:
+    """timm's coarse groups of parameters: stem, blocks (each with its transition), then what stands before the head,
+    and it."""
+    if not hasattr(model, "group_matcher"):
+        raise MedzooError(f"{type(model).__name__} is no timm network, and its blocks are not known; freeze nothing")
+    return list(group_parameters(model, model.group_matcher(coarse=True)).values())
+
+
 def _chosen(model: Model, what: str | int | None) -> set[str]:
     """The names of the parameters to freeze."""
     if what is None:
@@ -82,9 +99,7 @@ def _chosen(model: Model, what: str | int | None) -> set[str]:
     backbone = [name for name, _ in model.named_parameters() if not name.startswith(head)]
     if what == ALL:
         return set(backbone)
-    # timm's coarse groups, in order: stem, blocks (each with its transition), then what stands before the head, and it.
-    groups = group_parameters(model, model.group_matcher(coarse=True))
-    blocks = len(groups) - 2
+    groups, blocks = _groups(model), blocks_of(model)
     if isinstance(what, (str, bool)) or not 0 <= what <= blocks:
         raise MedzooError(f"freeze={what!r} is not possible; give 'all', 0 (the stem) to {blocks} blocks, or None")
     return {name for number in range(what + 1) for name in groups[number]} & set(backbone)

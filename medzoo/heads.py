@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from medzoo.errors import MedzooError, UnknownNameError
-from medzoo.modelinfo import Model, ModelInfo, classifier_name
+from medzoo.modelinfo import Model, ModelInfo, classifier_name, head_width
 from medzoo.table import unknown
 
 HEADS = ("mlp", "linear")
@@ -122,9 +122,9 @@ def set_head(model: Model, head: str | nn.Module | None, num_classes: int | None
         module: nn.Module = nn.Identity()
         kind, model.num_classes = "none", 0
     else:
-        module = make_head(head, model.num_features, num_classes or 0)
+        module = make_head(head, head_width(model), num_classes or 0)
         kind = head if isinstance(head, str) else "custom"
-        model.num_classes = outputs_of(module, model.num_features)
+        model.num_classes = outputs_of(module, head_width(model))
     put_head(model, module)
     info: ModelInfo = model.medzoo
     was_loaded = [key for key in old if key not in info.new]

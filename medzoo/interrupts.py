@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# torchrun sets it. A terminal's Ctrl-C reaches torchrun and its processes, and torchrun sends it on to them once more.
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
+
 
 class Stop:
-    """Whether a stop was asked for, and by which signal."""
+    """Whether a stop was asked for, how often, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.asked = 0
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -25,7 +30,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Catch SIGTERM and SIGINT while a run is under way; a second Ctrl-C stops at once.
+    """Catch SIGTERM and SIGINT while a run is under way; a second Ctrl-C stops at once, under torchrun a third SIGINT.
 
     Outside the main thread, where Python delivers no signals, nothing is caught.
 
@@ -37,10 +42,12 @@ def stoppable() -> Iterator[Stop]:
         yield stop
         return
 
+    enough = 2 if _TORCHRUN in os.environ else 1
+
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop and number == signal.SIGINT:
+        if stop.asked >= enough and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.signal = number
+        stop.signal, stop.asked = number, stop.asked + 1
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

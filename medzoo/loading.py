@@ -18,7 +18,7 @@ from medzoo.bundle import HEAD, Bundle
 from medzoo.channels import widen_stem
 from medzoo.errors import ZooError
 from medzoo.heads import MLPHead, put_head
-from medzoo.modelinfo import Model, ModelInfo
+from medzoo.modelinfo import Model, ModelInfo, head_width
 from medzoo.truncation import truncate
 
 _DRAWING = frozenset(
@@ -175,7 +175,7 @@ def _load_mlp(model: Model, bundle: Bundle) -> None:
     tensors = read_tensors(bundle.folder / HEAD)
     with Unfilled((bundle.folder / HEAD).stat().st_size):
         head = MLPHead(
-            model.num_features, len(bundle.labels), tuple(bundle.info["head_hidden"]), bundle.info["head_dropout"]
+            head_width(model), len(bundle.labels), tuple(bundle.info["head_hidden"]), bundle.info["head_dropout"]
         )
     fill(head, tensors, bundle.folder / HEAD)
     put_head(model, head)

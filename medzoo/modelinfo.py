@@ -64,6 +64,11 @@ def classifier_name(model: Model) -> str:
     return str(model.pretrained_cfg["classifier"])
 
 
+def head_width(model: Model) -> int:
+    """How many features a head is put on: for some architectures more than ``num_features``, which are then widened."""
+    return int(getattr(model, "head_hidden_size", None) or model.num_features)
+
+
 def pooled_features(model: Model, images: Any) -> Any:
     """The features a head is put on.
 
@@ -72,6 +77,6 @@ def pooled_features(model: Model, images: Any) -> Any:
         images: Normalised ``float32 [N, C, H, W]``, C as its input contract says.
 
     Returns:
-        ``float32 [N, num_features]``.
+        ``float32 [N, F]``, F as ``head_width`` says.
     """
     return model.forward_head(model.forward_features(images), pre_logits=True)

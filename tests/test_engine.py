@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool
+from medzoo.batches import Part, Pool, predict_logits
 from medzoo.engine import fit
+from medzoo.errors import RunError
 from medzoo.execution import Execution, Statistics, seeded
 from medzoo.inputs import InputContract
 from medzoo.losses import make_loss
@@ -36,12 +38,26 @@ def network(arch: str = "test_resnet") -> nn.Module:
         return timm.create_model(arch, num_classes=3)
 
 
-def trained(model: nn.Module, execution: Execution | None = None, **changes: object) -> list[dict]:
+def trained(
+    model: nn.Module,
+    execution: Execution | None = None,
+    after_epoch: Callable[[dict], None] | None = None,
+    rates: dict[str, float] | None = None,
+    **changes: object,
+) -> list[dict]:
     settings = {"epochs": 2, "batch_size": 8, "lr": 1e-3, "weight_decay": 0.01} | changes
     plan = Plan(**settings)  # type: ignore[arg-type]
-    targets = torch.eye(3)[torch.arange(24) % 3]
-    sampler = Sampler([torch.arange(24)], plan.batch_size, seed=0)
-    return fit(model, pool(), targets, sampler, make_loss("multiclass"), plan, execution=execution or Execution("cpu"))
+    return fit(
+        model,
+        pool(),
+        torch.eye(3)[torch.arange(24) % 3],
+        Sampler([torch.arange(24)], plan.batch_size, seed=0),
+        make_loss("multiclass"),
+        plan,
+        execution=execution or Execution("cpu"),
+        after_epoch=after_epoch,
+        rates=rates,
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -84,6 +100,87 @@ def test_statistics_are_the_mean_of_what_each_chunk_makes_of_them() -> None:
             mean = getattr(want[0], name) * 5 / 8 + getattr(want[1], name) * 3 / 8
             torch.testing.assert_close(getattr(norm, name), mean)
     assert norm.num_batches_tracked == 2
+
+
+class Narrow(nn.Module):
+    """A network on a device with room for so many images: beyond, it raises in the middle of its work."""
+
+    def __init__(self, most: int, training_alone: bool = False) -> None:
+        super().__init__()
+        self.net, self.most, self.training_alone = network(), most, training_alone
+        self.sizes: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = self.net(images)  # first, so that the running statistics have moved already
+        if len(images) > self.most and (self.training or not self.training_alone):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.sizes.append(len(images))
+        return found
+
+
+@pytest.mark.parametrize(("most", "chunk"), [(4, 4), (3, 2)])
+def test_out_of_memory_halves_the_chunks_and_changes_nothing_else(
+    most: int, chunk: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    narrow, small = Narrow(most), network()
+    found, want = trained(narrow), trained(small, chunk=chunk)
+    assert max(narrow.sizes) <= most
+    assert [record["loss"] for record in found] == [record["loss"] for record in want]
+    for key, value in small.state_dict().items():
+        assert torch.equal(narrow.net.state_dict()[key], value), key
+    said = capfd.readouterr().err.strip().splitlines()
+    assert len(said) == {4: 1, 3: 2}[most], "one line a halving, and none later"
+    assert said[0] == "out of memory with 8 images at a time: going on with 4, in 2 passes; a step still takes 8 images"
+
+
+def test_the_gradients_of_a_step_begun_anew_are_those_of_a_first_try() -> None:
+    """A failure in the second pass: what the first left in the gradients is not counted twice."""
+    once, twice = Narrow(99), Narrow(99)
+    forward = Narrow.forward
+
+    def fails_once(self: Narrow, images: torch.Tensor) -> torch.Tensor:
+        if len(self.sizes) == 1:
+            self.sizes.append(0)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, images)
+
+    trained(once, chunk=2, epochs=1)
+    try:
+        Narrow.forward = fails_once  # type: ignore[method-assign]
+        trained(twice, chunk=4, epochs=1)
+    finally:
+        Narrow.forward = forward  # type: ignore[method-assign]
+    for key, value in once.state_dict().items():
+        assert torch.equal(twice.state_dict()[key], value), key
+
+
+def test_no_memory_for_two_images_is_said() -> None:
+    with pytest.raises(RunError, match=r"out of memory on cpu with 2 images at a time.*give a smaller image size"):
+        trained(Narrow(1))
+
+
+def test_predictions_take_as_many_images_as_there_is_room_for() -> None:
+    narrow, images = Narrow(5), pool()
+    found = predict_logits(narrow, images, torch.arange(24), batch_size=24)
+    assert set(narrow.sizes) == {3}
+    torch.testing.assert_close(found, predict_logits(network(), images, torch.arange(24)), rtol=1e-4, atol=1e-5)
+    with pytest.raises(torch.OutOfMemoryError):
+        predict_logits(Narrow(0), images, torch.arange(2))
+
+
+def test_an_epochs_record_may_say_that_it_is_the_last() -> None:
+    def end(record: dict) -> None:
+        record["last"] = record["epoch"] == 2
+
+    assert len(trained(network(), epochs=5, after_epoch=end)) == 2
+
+
+def test_rates_scale_the_learning_rate() -> None:
+    model = network()
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    trained(model, rates={key: 0.0 for key in before if not key.startswith("fc.")})
+    still = {key for key, value in model.named_parameters() if torch.equal(value, before[key])}
+    assert still == {key for key in before if not key.startswith("fc.")}
 
 
 @pytest.mark.slow

@@ -1,0 +1,156 @@
+"""One fine-tuning run: its parts, how it is trained, and how it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medzoo.batches import Images, Pool, predict_logits
+from medzoo.checkpoints import Checkpoints
+from medzoo.engine import fit
+from medzoo.examples import Examples
+from medzoo.execution import Execution, flushed_denormals
+from medzoo.features import Features
+from medzoo.losses import image_weights, make_loss, probabilities
+from medzoo.metrics import evaluate, primary
+from medzoo.metrics.estimates import Metrics
+from medzoo.modelinfo import Model
+from medzoo.sampling import Sampler
+from medzoo.tuning.options import Options
+from medzoo.tuning.selection import Selection
+from medzoo.tuning.sides import Sides
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a strategy works on.
+
+    Attributes:
+        model: The network, with its head; strategies train it in place.
+        examples: All images with labels.
+        sides: Which of them do what.
+        pool: The same images as batches.
+        options: How to train.
+        class_weights: ``float32 [C]``, or ``None`` for none.
+        checkpoints: Where the run is saved, and goes on from.
+    """
+
+    model: Model
+    examples: Examples
+    sides: Sides
+    pool: Pool
+    options: Options
+    class_weights: NDArray[np.float32] | None
+    checkpoints: Checkpoints | None
+
+    def measure(
+        self, net: nn.Module, images: Images, rows: Tensor, bootstrap: int = 0
+    ) -> tuple[NDArray[np.float32], Metrics]:
+        """Probabilities and metrics of some images.
+
+        Args:
+            net: Maps what ``images`` gives to logits.
+            images: Where its input comes from.
+            rows: ``int64 [n]``.
+            bootstrap: Resamples for the intervals; 0 for none.
+
+        Returns:
+            ``float32 [n, C]``, and the metrics.
+        """
+        with flushed_denormals():
+            found = probabilities(predict_logits(net, images, rows), self.examples.task)
+        kept = rows.numpy()
+        return found, evaluate(
+            self.examples.targets[kept],
+            found,
+            self.examples.task,
+            self.examples.classes,
+            groups=self.examples.groups[kept],
+            bootstrap=bootstrap,
+            seed=self.options.seed,
+        )
+
+    def values(self, net: nn.Module, images: Images, rows: Tensor) -> dict[str, float | None]:
+        """The metrics' values, for a record."""
+        return {name: one.value for name, one in self.measure(net, images, rows)[1].values.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a strategy did.
+
+    Attributes:
+        history: One record an epoch; empty where there were none.
+        features: Features of all images, where it computed them.
+    """
+
+    history: list[dict[str, Any]]
+    features: Features | None = None
+
+
+def train(
+    job: Job,
+    net: nn.Module,
+    images: Images,
+    *,
+    rates: Mapping[str, float] | None = None,
+    before_epoch: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Train a network, or its head on features, and measure it after each epoch.
+
+    Args:
+        job: The run.
+        net: What is trained in place.
+        images: Where its input comes from.
+        rates: As in ``medzoo.optimizers.make_optimizer``.
+        before_epoch: Called with the number of epochs done.
+
+    Returns:
+        One record an epoch; with early stopping the network has the values of the one marked as kept.
+    """
+    options, sides, task = job.options, job.sides, job.examples.task
+    metric = primary(task)
+    selection = None
+    if options.patience is not None:
+        selection = Selection(metric, options.patience, job.checkpoints.folder if job.checkpoints else None)
+    done: list[dict[str, Any]] = []
+
+    def begin(history: list[dict[str, Any]]) -> None:
+        done[:] = history  # of a run that goes on, too
+        if before_epoch is not None:
+            before_epoch(len(history))
+
+    def end(record: dict[str, Any]) -> None:
+        record["valid"] = job.values(net, images, sides.held)
+        if selection is not None:
+            record["selection"] = {metric: job.values(net, images, sides.select)[metric]}
+            selection.look(net, [*done, record])
+
+    weights = None
+    if job.class_weights is not None:
+        weights = torch.from_numpy(image_weights(job.examples.targets, job.class_weights))
+    history = fit(
+        net,
+        images,
+        torch.from_numpy(job.examples.targets),
+        Sampler([sides.train], options.plan.batch_size, options.seed),
+        make_loss(task),
+        options.plan,
+        weights=weights,
+        execution=Execution(options.device),
+        seed=options.seed,
+        title=f"fine-tuning {job.model.medzoo.weights}",
+        rates=rates,
+        before_epoch=begin,
+        after_epoch=end,
+        checkpoints=job.checkpoints,
+    )
+    if selection is not None:
+        selection.restore(net, history)
+    return history

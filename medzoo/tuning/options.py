@@ -1,0 +1,42 @@
+"""How a model is fine-tuned, as data: checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medzoo.augment import AUGMENTS
+from medzoo.errors import MedzooError
+from medzoo.heads import check_head
+from medzoo.plan import Plan
+from medzoo.table import unknown
+
+CLASS_WEIGHTS = ("auto", "balanced", "none")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of ``medzoo.finetune`` that say how, not on what; it documents each of them.
+
+    Raises:
+        MedzooError: One of them is impossible.
+    """
+
+    strategy: str
+    plan: Plan
+    head: str
+    augment: str
+    class_weights: str
+    layer_decay: float
+    patience: int | None
+    seed: int
+    device: str | None
+
+    def __post_init__(self) -> None:
+        AUGMENTS[self.augment]
+        check_head(self.head)
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise MedzooError(unknown("choice of class weights", self.class_weights, CLASS_WEIGHTS))
+        if not 0 < self.layer_decay <= 1:
+            raise MedzooError(f"layer_decay is {self.layer_decay}; give a number above 0 up to 1 (1 for no decay)")
+        if self.patience is not None and self.patience < 1:
+            raise MedzooError(f"patience is {self.patience}; give 1 epoch or more, or leave it out to train to the end")
