@@ -1,22 +1,29 @@
-"""Pictures of a training run, drawn without a display and without touching the user's matplotlib settings."""
+"""What every picture is drawn with: without a display and without touching the user's matplotlib settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from medzoo.files import replacing_file
+
+DPI = 120
+LONGEST = 20  # characters of a class name that a picture has room for
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG; an old file stays until the new one is whole."""
     with replacing_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.set_dpi(DPI)
+        FigureCanvasAgg(figure).print_png(temporary)  # savefig would lay everything out and draw it twice
     return path
 
 
@@ -28,33 +35,64 @@ def draw_curves(axes: Any, series: Mapping[str, Sequence[float | None]], ylabel:
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
+    tidy(axes)
     if len(series) > 1:
         axes.legend(fontsize=8)
 
 
-def draw_confusion(axes: Any, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """Draw a confusion matrix: counts as numbers, shares of the true class as shades."""
-    share = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(confusion.shape):
-        shade = "white" if share[row, column] > 0.6 else "black"
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=shade, fontsize=8)
-    names = [name if len(name) <= 18 else name[:17] + "…" for name in classes]
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+def tidy(axes: Any) -> None:
+    """A light grid behind the lines, and no frame above and to the right."""
+    axes.grid(alpha=0.25, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def training_figure(history: Sequence[Mapping[str, Any]], metric: str, metrics: Any, title: str) -> Figure:
-    """Loss, validation metric and (where classes exclude one another) the confusion matrix, side by side."""
-    panels = 2 if metrics.confusion is None else 3
-    figure = Figure(figsize=(4.6 * panels, 4.2), layout="constrained")
-    axes = figure.subplots(1, panels)
-    figure.suptitle(title)
-    draw_curves(axes[0], {"loss": [record["loss"] for record in history]}, "training loss")
-    draw_curves(axes[1], {metric: [record["valid"][metric] for record in history]}, f"validation {metric}")
-    if metrics.confusion is not None:
-        draw_confusion(axes[2], metrics.confusion, metrics.classes)
-    return figure
+def colours(count: int) -> list[Any]:
+    """As many colours that differ as there are; they begin anew after twenty.
+
+    Example:
+        >>> len(set(colours(15)))
+        15
+    """
+    palette = colormaps["tab10" if count <= 10 else "tab20"].colors  # type: ignore[attr-defined]
+    return [palette[i % len(palette)] for i in range(count)]
+
+
+def drawn_names(names: Sequence[str]) -> list[str]:
+    """Class names as a picture can show them: short, as they stand, in letters that the font has.
+
+    Args:
+        names: Any texts.
+
+    Returns:
+        One text for each: cut at 20 characters, with what matplotlib would read as formulas or as "not for the legend"
+        disarmed; ``class 3`` for the third where the user's font lacks a letter of the name.
+
+    Example:
+        >>> drawn_names(["normal", "_other", "costs $5", "a name that is far too long for a picture"])
+        ['normal', ' _other', 'costs \\\\$5', 'a name that is far …']
+    """
+    return [_drawn(name, f"class {number}") for number, name in enumerate(names, start=1)]
+
+
+def drawn_text(text: str) -> str:
+    """Any text as a picture can show it: with a square for each letter that the font lacks."""
+    known = _letters(findfont(FontProperties()))
+    return _disarmed("".join(letter if ord(letter) in known else "□" for letter in text))
+
+
+def _drawn(name: str, instead: str) -> str:
+    line = " ".join(name.split())
+    if not line or not {ord(letter) for letter in line} <= _letters(findfont(FontProperties())):
+        return instead
+    return _disarmed(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")
+
+
+def _disarmed(text: str) -> str:
+    escaped = text.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
+
+
+@lru_cache(maxsize=8)
+def _letters(font: str) -> frozenset[int]:
+    return frozenset(get_font(font).get_charmap())

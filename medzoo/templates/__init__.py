@@ -25,4 +25,16 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["plain"] = plain
     return environment.get_template(template).render(**values)
+
+
+def plain(text: object) -> str:
+    r"""A name as it stands, in a line or a table's cell of Markdown.
+
+    Example:
+        >>> plain("a|b\n<c> *d*")
+        'a\\|b \\<c\\> \\*d\\*'
+    """
+    line = " ".join(str(text).split())
+    return "".join(f"\\{letter}" if letter in "\\|<>[]*`#$!" else letter for letter in line)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub import HfApi
 
 from medzoo.bundle import bundle_files
-from medzoo.errors import ZooError
-from medzoo.store import Pin, sha256_of
-from medzoo.zoo.hub import LOG_IN, explained, named
+from medzoo.store import Pin
+from medzoo.zoo.hub import explained, named
 from medzoo.zoo.pins import adding_pins
+from medzoo.zoo.upload import upload
 
 _KEPT = {".gitattributes"}  # the Hub's own
 _TAG = re.compile(r"v([1-9][0-9]*)")
@@ -40,50 +38,20 @@ def to_hub(name: str, bundle: Path, pin: Pin, org: str, *, private: bool, pins: 
     Raises:
         ZooError: There is no token, the Hub refuses, or what it holds afterwards is not what was sent.
     """
-    if get_token() is None:
-        raise ZooError(f"publishing on the Hub needs a token that may write to {org}: {LOG_IN}")
-    repo, files = f"{org}/{name}", bundle_files(bundle)
-    api = HfApi()
+    repo = f"{org}/{name}"
+    sent = upload(
+        repo,
+        bundle_files(bundle),
+        message=f"{name}, sha256 {pin.sha256[:12]}",
+        private=private,
+        owned=lambda file: file not in _KEPT,
+    )
     with explained(named(repo)):
-        api.create_repo(repo, private=private, exist_ok=True)
-        before = api.model_info(repo)
-        if private and not before.private:
-            raise ZooError(
-                f"{repo} is public; make it private in its settings on the Hub first, or publish it as public"
-            )
-        there = {sibling.rfilename for sibling in before.siblings or ()}
-        old = there - _KEPT - {file.name for file in files}
-        commit = api.create_commit(
-            repo,
-            [CommitOperationAdd(file.name, str(file)) for file in files]
-            + [CommitOperationDelete(file) for file in sorted(old)],
-            commit_message=f"{name}, sha256 {pin.sha256[:12]}",
-            parent_commit=before.sha,
-        )
-        _check(api, repo, commit.oid, files)
-        _tag(api, repo, commit.oid)
-    done = replace(pin, repo=repo, revision=commit.oid)
+        _tag(HfApi(), repo, sent.revision)
+    done = replace(pin, repo=repo, revision=sent.revision)
     with adding_pins(pins, {name: done}):
         pass
     return done
-
-
-def _check(api: HfApi, repo: str, revision: str, files: list[Path]) -> None:
-    """Compare what the Hub says it holds with what was sent."""
-    held = {
-        entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
-        for entry in api.get_paths_info(repo, [file.name for file in files], revision=revision)
-        if isinstance(entry, RepoFile)
-    }
-    for file in files:
-        if held.get(file.name) not in (sha256_of(file), _git_name(file)):
-            raise ZooError(f"{file.name} of {repo} on the Hub is not what was sent; run the same command again")
-
-
-def _git_name(file: Path) -> str:
-    """What git calls a file's content."""
-    content = file.read_bytes()
-    return hashlib.sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _tag(api: HfApi, repo: str, revision: str) -> None:

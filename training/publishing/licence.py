@@ -62,5 +62,5 @@ def check_may_publish(entry: Weights, record: Mapping[str, Any]) -> None:
             raise ZooError(
                 f"{entry.name} was made from {data.title}, whose terms ({data.terms}) are not known to let weights be "
                 f"published. A folder zoo takes it; who has a permission sets may_publish of {data.name} in "
-                "training/datasets.py"
+                "training/datasets"
             )

@@ -1,0 +1,149 @@
+"""Where to draw the line: a binary test at a chosen threshold, measured without flattering it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medzoo.errors import DataError
+from medzoo.metrics.bootstrap import interval, members, replicates
+from medzoo.metrics.estimates import Estimate
+from medzoo.metrics.evaluation import choose_operating_point
+from medzoo.metrics.outcomes import Outcomes, outcomes
+from medzoo.metrics.scores import overall, score
+from medzoo.splits import fold_of, groups_of
+
+AT_A_POINT = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "kappa", "f1")
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoint:
+    """A binary test at one threshold.
+
+    Attributes:
+        positive: The class that is predicted from the threshold on.
+        threshold: The probability to use on new images.
+        aim: What it was chosen for, in words.
+        values: Metric name to estimate, of the metrics that depend on a threshold.
+        confusion: ``int64 [2, 2]`` images by true (row) and predicted (column) class.
+        folds: The threshold of each fold where it was chosen by cross-fitting; empty where it was given.
+    """
+
+    positive: str
+    threshold: float
+    aim: str
+    values: Mapping[str, Estimate]
+    confusion: NDArray[np.int64]
+    folds: tuple[float, ...] = ()
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self.values[name]
+
+    def __str__(self) -> str:
+        lines = [f"{self.positive} from {self.threshold:.3g} on ({self.aim})"]
+        if self.folds:
+            lines.append(
+                f"measured by cross-fitting over {len(self.folds)} folds, "
+                f"thresholds {min(self.folds):.3g} to {max(self.folds):.3g}"
+            )
+        wide = max(map(len, self.values))
+        return "\n".join([*lines, *(f"{name:<{wide}}  {estimate}" for name, estimate in self.values.items())])
+
+
+def operating_point(
+    targets: NDArray[Any],
+    probabilities: NDArray[Any],
+    classes: Sequence[str],
+    *,
+    threshold: float | None = None,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    groups: Sequence[str] | NDArray[Any] | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> OperatingPoint:
+    """Measure a binary test at a threshold that is given, or that reaches a sensitivity or specificity.
+
+    A threshold chosen on the images it is then measured on looks better than it is. So it is chosen by cross-fitting:
+    the images are divided into five folds by patient, and those of each fold are judged by the threshold chosen on the
+    other four. The threshold that is returned, for use on new images, is chosen on all of them. Intervals resample
+    patients with the thresholds as they are, and leave out how much another sample would have moved those.
+
+    Args:
+        targets: ``[N, 2]`` one-hot; the positive class is the last.
+        probabilities: ``[N, 2]`` in [0, 1]; rows sum to 1.
+        classes: The two class names.
+        threshold: In [0, 1]; for one that was chosen on other images than these.
+        sensitivity: Reach at least this, in (0, 1], with the best specificity.
+        specificity: Reach at least this, in (0, 1], with the best sensitivity. Without any of the three, the sum of
+            both is made largest (Youden's index).
+        groups: N group ids (patients); ``None``: every image is its own.
+        bootstrap: Number of resamples.
+        seed: Which resamples and folds.
+
+    Returns:
+        The metrics at that point.
+
+    Raises:
+        DataError: More than one aim is given, or there are too few images of either class to choose on.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> label = np.arange(200) % 2
+        >>> chance = 1 / (1 + np.exp(-3 * (label - 0.5) - rng.normal(size=200)))
+        >>> two = np.stack([1 - chance, chance], axis=1)
+        >>> point = operating_point(np.eye(2)[label], two, ["no", "yes"], sensitivity=0.9)
+        >>> print(point["sensitivity"], "|", point["specificity"])
+        0.890 (0.824 to 0.946) | 0.960 (0.921 to 0.990)
+
+    Source:
+        Youden, Cancer 1950; Leeflang et al., Bias in sensitivity and specificity caused by data-driven selection of
+        optimal cutoff values, Clinical Chemistry 2008.
+    """
+    if sum(aim is not None for aim in (threshold, sensitivity, specificity)) > 1:
+        raise DataError("give a threshold, or a sensitivity or a specificity to reach: one of the three")
+    seen = outcomes(targets, probabilities, "binary", classes, threshold)
+    member, count = members(groups, seen)
+    if threshold is not None:
+        return _measured(seen, member, count, bootstrap, seed, threshold, "as given", ())
+    hot, scores = seen.targets[:, 1], seen.probabilities[:, 1]
+    aims = {"sensitivity": sensitivity, "specificity": specificity}
+    chosen = choose_operating_point(hot, scores, **aims)
+    names = groups_of([str(one) for one in member], None)
+    fold = fold_of(seen.targets, names, FOLDS, seed)
+    cuts = [choose_operating_point(hot[fold != k], scores[fold != k], **aims) for k in range(FOLDS)]
+    found = scores >= np.array(cuts)[fold]
+    fitted = replace(seen, predicted=np.stack([~found, found], axis=1))
+    reached = [f"{name} of at least {value:g}" for name, value in aims.items() if value is not None]
+    aim = f"chosen for {reached[0] if reached else 'the largest sum of sensitivity and specificity'}"
+    return _measured(fitted, member, count, bootstrap, seed, chosen, aim, tuple(cuts))
+
+
+def _measured(
+    seen: Outcomes,
+    member: NDArray[np.int64],
+    count: int,
+    bootstrap: int,
+    seed: int,
+    threshold: float,
+    aim: str,
+    folds: tuple[float, ...],
+) -> OperatingPoint:
+    scores = score(seen)
+    points = overall(scores, "binary", scores)
+    drawn = replicates(seen, scores, member, count, bootstrap, seed)[0]
+    values = {}
+    for name in AT_A_POINT:
+        value = float(points[name])
+        known = np.isfinite(value)
+        values[name] = (
+            interval(value, drawn[name], count) if known else Estimate(None, None, None, "only one class present")
+        )
+    confusion = np.zeros((2, 2), dtype=np.int64)
+    np.add.at(confusion, (seen.positive.argmax(1), seen.predicted.argmax(1)), 1)
+    return OperatingPoint(seen.classes[1], float(threshold), aim, values, confusion, folds)

@@ -1,0 +1,1 @@
+"""Pictures of what a fine-tuning found; ``medzoo.pictures.gallery`` lists them."""
