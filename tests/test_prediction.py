@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from makers import class_folders, pictures, save_bundle
 from PIL import Image
+from typer.testing import CliRunner
 
 from medzoo import create_model, predict
-from medzoo.errors import DataError, MedzooError
+from medzoo.__main__ import app
+from medzoo.augment import AUGMENTS
+from medzoo.errors import DataError, MedzooError, UnreadableError
+from medzoo.geometry import Geometry
 from medzoo.prediction import Predictions
+from medzoo.streams import decoded
+from medzoo.views import TTA, View
 
 IMAGES = pictures(("red", "green", "blue"), 2)[0]
+RGB_FLOATS = IMAGES[0].astype(np.float32)  # of a range that is refused
 
 
 @pytest.fixture
@@ -140,6 +149,105 @@ def test_an_unreadable_image_is_named(model: Any, files: list[Path]) -> None:
         predict(model, files)
 
 
+def test_every_unreadable_image_is_named_before_the_network_works(
+    model: Any, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files[1].write_bytes(b"")
+    files[3].write_bytes(files[3].read_bytes()[:200])
+    files[4].unlink()
+
+    def never(*_: Any) -> None:
+        raise AssertionError("the network worked")
+
+    monkeypatch.setattr("medzoo.prediction.predict_logits", never)
+    with pytest.raises(UnreadableError, match=r"3 of 6 images cannot be read: .*1\.png: the file is empty") as caught:
+        predict(model, files)
+    assert [name for name, _ in caught.value.rejected] == [str(files[i]) for i in (1, 3, 4)]
+    with pytest.raises(UnreadableError, match="2 of 2 images cannot be read"):
+        predict(model, [files[1], files[4]], skip_unreadable=True)
+
+
+@pytest.mark.parametrize("room", [1, 2 * 32 * 32 * 3, 2**30])
+def test_unreadable_images_can_be_left_out_whatever_the_chunks(
+    model: Any, files: list[Path], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    want = predict(model, files, batch_size=1).probabilities
+    monkeypatch.setattr("medzoo.prediction.decoded", partial(decoded, room=room))
+    np.testing.assert_array_equal(predict(model, files, batch_size=1).probabilities, want)
+    bad = [*files[:3], RGB_FLOATS, *files[3:]]
+    files[5].write_bytes(b"no image")
+    with pytest.raises(UnreadableError, match=r"2 of 7 images cannot be read: image 3: float values") as caught:
+        predict(model, bad)
+    assert [name for name, _ in caught.value.rejected] == ["3", str(files[5])]
+    found = predict(model, bad, batch_size=1, skip_unreadable=True)
+    assert found.ids == tuple(map(str, files[:5]))
+    assert [name for name, _ in found.unreadable] == ["3", str(files[5])]
+    np.testing.assert_array_equal(found.probabilities, want[:5])
+    assert len(found.to_dicts()) == len(found.to_csv().splitlines()) - 1 == 5
+
+
+def test_memory_does_not_grow_with_the_number_of_images(model: Any, files: list[Path]) -> None:
+    sizes = [chunk.images.nbytes for chunk in decoded(["x"] * 600, files * 100, Geometry(32, 32), room=40_000)]
+    assert max(sizes) <= 40_000
+    assert sum(sizes) == 600 * 32 * 32 * 3
+
+
+def test_a_column_of_paths(model: Any, files: list[Path]) -> None:
+    want = predict(model, files)
+    for column in (np.array([str(path) for path in files]), pd.Series([str(path) for path in files])):
+        found = predict(model, column)
+        np.testing.assert_array_equal(found.probabilities, want.probabilities)
+        assert found.ids == want.ids
+
+
+@pytest.mark.parametrize(("tta", "count"), [("none", 1), ("light", 5), ("cxr", 5), ("efi", 4), ("hwsi", 8)])
+def test_views_show_what_the_area_allows(tta: str, count: int) -> None:
+    views, allowed = TTA[tta].views, AUGMENTS[tta]
+    assert len(views) == len(set(views)) == count
+    assert views[0] == View()
+    for view in views:
+        assert allowed.flip_x or not (view.flip_x or view.transpose)
+        assert allowed.flip_y or not (view.flip_y or view.transpose)
+        assert max(abs(view.right), abs(view.down)) <= allowed.shift
+    assert set(TTA) == set(AUGMENTS)
+    pictures_seen = {view.of(torch.arange(48 * 48.0).view(1, 1, 48, 48)).numpy().tobytes() for view in views}
+    assert len(pictures_seen) == count
+
+
+def test_a_view_is_what_it_says() -> None:
+    image = torch.arange(100.0).view(1, 1, 10, 10)
+    values = image[0, 0].numpy()
+    dihedral = {view.of(image)[0, 0].numpy().tobytes() for view in TTA["hwsi"].views}
+    turns = [np.rot90(flipped, turn) for flipped in (values, values[:, ::-1]) for turn in range(4)]
+    assert dihedral == {np.ascontiguousarray(turn).tobytes() for turn in turns}
+    moved = View(right=0.2, down=-0.1).of(image)[0, 0].numpy()
+    np.testing.assert_array_equal(moved[:-1, 2:], values[1:, :-2])
+    np.testing.assert_array_equal(moved[:-1, :2], values[1:, :1].repeat(2, 1))
+    np.testing.assert_array_equal(moved[-1, 2:], values[-1, :-2])
+
+
+def test_averaging_over_views_is_the_mean_of_predictions(model: Any) -> None:
+    squares = [np.ascontiguousarray(image[:32, :32]) for image in IMAGES]  # the size seen: resizing rounds
+    turned = [
+        predict(model, [np.ascontiguousarray(np.rot90(flip(image), turn)) for image in squares]).probabilities
+        for flip in (np.asarray, np.fliplr)
+        for turn in range(4)
+    ]
+    found = predict(model, squares, tta="hwsi").probabilities
+    np.testing.assert_allclose(found, np.mean(turned, 0), atol=1e-6)
+    assert not np.allclose(found, turned[0], atol=1e-6)
+    # So the prediction no longer depends on how the tissue lies on the glass.
+    again = predict(model, [np.ascontiguousarray(np.rot90(image)) for image in squares], tta="hwsi").probabilities
+    np.testing.assert_allclose(again, found, atol=1e-6)
+    with pytest.raises(MedzooError, match="no test-time augmentation named 'hswi'; did you mean 'hwsi'"):
+        predict(model, squares, tta="hswi")
+
+
+def test_a_model_from_elsewhere_says_what_to_do() -> None:
+    with pytest.raises(MedzooError, match="a Linear does not say how its images are prepared; make it with"):
+        predict(torch.nn.Linear(1, 1), IMAGES)
+
+
 def test_a_wrong_scale_is_refused(model: Any) -> None:
     with pytest.raises(MedzooError):
         predict(model, [IMAGES[0].astype(np.float32)])
@@ -176,3 +284,22 @@ def test_names_with_commas_and_quotes_survive(tmp_path: Path) -> None:
     found = Predictions(('a,"b".png',), ("x, y", "z"), "binary", np.array([[0.25, 0.75]], np.float32))
     with found.save(tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.DictReader(file)) == {"image": 'a,"b".png', "label": "z", "x, y": "0.250000", "z": "0.750000"}
+
+
+def test_the_command_writes_overlays_and_names_what_it_leaves_out(
+    tiny: Path, files: list[Path], tmp_path: Path
+) -> None:
+    files[2].write_bytes(b"")
+    out, heat = tmp_path / "new" / "p.csv", tmp_path / "heat"
+    words = ["predict", str(tiny), str(tmp_path), "--out", str(out), "--gradcam", str(heat), "--device", "cpu"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, UnreadableError)
+    assert not out.exists()
+    assert not heat.exists()
+    done = CliRunner().invoke(app, [*words, "--skip-unreadable", "--tta", "light"])
+    assert done.exit_code == 0, done.output
+    assert "2.png: the file is empty" in done.stderr
+    assert len(out.read_text().splitlines()) == 6
+    assert [path.name[:8] for path in sorted(heat.iterdir())] == [f"{n:05}_{n}_" for n in (0, 1, 3, 4, 5)]
+    again = CliRunner().invoke(app, words)
+    assert "heat is there already" in str(again.exception)
