@@ -11,50 +11,87 @@ from typing import TYPE_CHECKING, Any
 from medzoo._version import __version__
 
 if TYPE_CHECKING:
+    from medzoo.analysis.summary import Analysis
+    from medzoo.analyzing import analyze
     from medzoo.catalog import WeightsRecord, get_weights
+    from medzoo.comparing import compare
+    from medzoo.comparison.result import ComparisonResult
     from medzoo.errors import MedzooError
+    from medzoo.evaluating import Evaluation, evaluate
     from medzoo.exporting import Exported, export
     from medzoo.finetuning import finetune
+    from medzoo.gradcam import Explanation, explain
     from medzoo.model import create_model
     from medzoo.overlap.audit import Audit
     from medzoo.overlap.auditing import audit
     from medzoo.prediction import Predictions, predict
+    from medzoo.recommendation import Recommendation
+    from medzoo.recommending import recommend
     from medzoo.report import Report
+    from medzoo.userdata.folders import read_folder
+    from medzoo.userdata.huggingface import read_dataset
+    from medzoo.userdata.tables import read_table
     from medzoo.weights import list_models
 
 # What is public, and where it lives: a name is imported when it is first used, so that listing weights
 # does not wait for torch.
 _PUBLIC = {
+    "Analysis": "medzoo.analysis.summary",
     "Audit": "medzoo.overlap.audit",
+    "ComparisonResult": "medzoo.comparison.result",
+    "Evaluation": "medzoo.evaluating",
+    "Explanation": "medzoo.gradcam",
     "Exported": "medzoo.exporting",
     "MedzooError": "medzoo.errors",
     "Predictions": "medzoo.prediction",
+    "Recommendation": "medzoo.recommendation",
     "Report": "medzoo.report",
     "WeightsRecord": "medzoo.catalog",
+    "analyze": "medzoo.analyzing",
     "audit": "medzoo.overlap.auditing",
+    "compare": "medzoo.comparing",
     "create_model": "medzoo.model",
+    "evaluate": "medzoo.evaluating",
+    "explain": "medzoo.gradcam",
     "export": "medzoo.exporting",
     "finetune": "medzoo.finetuning",
     "get_weights": "medzoo.catalog",
     "list_models": "medzoo.weights",
     "predict": "medzoo.prediction",
+    "read_dataset": "medzoo.userdata.huggingface",
+    "read_folder": "medzoo.userdata.folders",
+    "read_table": "medzoo.userdata.tables",
+    "recommend": "medzoo.recommending",
 }
 
 __all__ = [
+    "Analysis",
     "Audit",
+    "ComparisonResult",
+    "Evaluation",
+    "Explanation",
     "Exported",
     "MedzooError",
     "Predictions",
+    "Recommendation",
     "Report",
     "WeightsRecord",
     "__version__",
+    "analyze",
     "audit",
+    "compare",
     "create_model",
+    "evaluate",
+    "explain",
     "export",
     "finetune",
     "get_weights",
     "list_models",
     "predict",
+    "read_dataset",
+    "read_folder",
+    "read_table",
+    "recommend",
 ]
 
 

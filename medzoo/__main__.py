@@ -8,7 +8,7 @@ import typer
 
 from medzoo._version import __version__
 from medzoo.commandline import new_app, run
-from medzoo.commands import audit, catalog, export, finetune, predict, zoo
+from medzoo.commands import analyze, audit, catalog, compare, evaluate, export, finetune, predict, recommend, zoo
 
 app = new_app("Weights pretrained on medical images, and the tool that uses them. Not for diagnosis.")
 
@@ -19,6 +19,10 @@ for command in (
     zoo.verify,
     finetune.finetune,
     predict.predict,
+    evaluate.evaluate,
+    recommend.recommend,
+    compare.compare,
+    analyze.analyze,
     audit.audit,
     export.export,
     zoo.mirror,

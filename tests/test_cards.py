@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import timm
 import torch
+from comparisons import comparison, labelled
 from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool
+from medzoo.comparison.protocol import Protocol
 from medzoo.errors import RunError
 from medzoo.execution import Execution
 from medzoo.inputs import InputContract
@@ -28,6 +30,7 @@ from training.__main__ import app
 from training.card import CARDS, EVIDENCE, card, write_cards
 from training.corpus import Corpus, Slice
 from training.evidence import Evidence, read_evidence, transfers
+from training.outcome import ArmFacts, Outcome
 from training.publishing.card_check import check_card
 from training.site import write_site
 from training.validation import validate
@@ -74,30 +77,23 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
-def row(arm: str, weight: str, seed: int, value: float | None) -> dict[str, Any]:
-    """One cell of the study on a target."""
-    estimate = {"value": value, "low": value and value - 0.1, "high": value and value + 0.1, "why": ""}
-    return {
-        "target": "deepdrid",
-        "arm": arm,
-        "weight": weight,
-        "seed": seed,
-        "options": {"exclude_seen": True},
-        "left_out": {"exact copy": 3, "same patient": 4},
-        "reduced": [],
-        "report": {
-            "data": {"task": "ordinal", "valid": {"images": 322}},
-            "metrics": {"values": {"kappa": estimate}},
-        },
-    }
+def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> Outcome:
+    """What the study might find on an eye target, some of whose images a weight has seen."""
+    data = labelled("deepdrid", "ordinal", 5, images=100)
+    weights = {"IN": "densenet121_in", "Domain_IN": NAME}
+    found = comparison(data, {"IN": 0.5, "Domain_IN": 3.0}, Protocol(folds=folds), weights=weights)
+    arms = [
+        ArmFacts("IN", "densenet121_in", "0" * 64),
+        ArmFacts("Domain_IN", NAME, "1" * 64, reduced, "paper", "c0ffee"),
+    ]
+    seen = np.arange(100) < 7
+    return Outcome("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, {})
 
 
 @pytest.fixture
 def evidence() -> Evidence:
-    rows = [row("IN", "densenet121_in", seed, 0.2 + seed / 10) for seed in (0, 1)]
-    rows += [row("Domain_IN", NAME, seed, 0.4 + seed / 10) for seed in (0, 1)]
     counts = {"images": 1_600, "exact copy": 11, "near copy": 22, "same patient": 33, "not seen": 1_534}
-    return Evidence({NAME: record()}, rows, {NAME: {"deepdrid": {"counts": counts}}})
+    return Evidence({NAME: record()}, [outcome()], {NAME: {"deepdrid": {"counts": counts}}})
 
 
 def test_the_cards_in_the_repository_are_what_the_tables_and_the_evidence_say(tmp_path: Path) -> None:
@@ -136,7 +132,13 @@ def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> No
     assert "| eyepacs | 48,999 of 49,169 | 44,123 (21,987 patients) | 4,876 (2,345 patients) | by patient |" in text
     assert "| eyepacs | No DR | 1,234 | 1,234 |" in text
     assert "96 x 96" in text and "seed 5" in text and "medzoo 9.8.7" in text and "321 s of training" in text
-    assert "0.450 (SD 0.071) | 0.250 | 2 | 322 | 7 |" in text
+    base, mine = evidence.outcomes[0].comparison.table("kappa")
+    unseen = evidence.outcomes[0].unseen
+    assert mine.test is not None and unseen is not None
+    line = (
+        f"| 100 | 3 | kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
+    )
+    assert f"{line} 7 | {unseen.table('kappa')[1].estimate} |" in text
     assert "| 1,600 | 11 | 22 | 33 | 1,534 |" in text
     for heading in ("Use", "Input", "Outputs", "Intended use", "Risks", "Cite"):
         assert f"\n## {heading}\n" in text
@@ -158,37 +160,43 @@ def test_the_model_index_holds_the_same_numbers(evidence: Evidence, tmp_path: Pa
         0.6543,
     )
     assert validation.metric_args == {"ci95": [0.6011, 0.7022]}
-    assert (study.dataset_type, study.metric_value) == ("deepdrid", 0.45)
-    assert study.metric_args == {"seeds": 2, "held_out_images": 322, "sd": 0.0707}
+    estimate = evidence.outcomes[0].comparison.table("kappa")[1].estimate
+    assert estimate.value is not None and estimate.low is not None and estimate.high is not None
+    assert (study.dataset_type, study.metric_value) == ("deepdrid", round(estimate.value, 4))
+    ends = [round(estimate.low, 4), round(estimate.high, 4)]
+    assert study.metric_args == {"runs": 3, "images": 100, "ci95": ends}
 
 
 def test_a_reduced_run_says_so_and_leaves_its_numbers_out_of_the_index(evidence: Evidence) -> None:
     text = card(WEIGHTS[NAME], record(reduced=["2 of 10 epochs"]), evidence)
-    assert "**A reduced run, not the full weight:** 2 of 10 epochs." in text
+    assert (
+        "**Preview of a reduced run, not the full weight:** 2 of 10 epochs." in text and f"# {NAME} (preview)" in text
+    )
     assert "model-index" not in text
 
 
-def test_one_seed_has_the_bootstraps_interval() -> None:
-    (found,) = transfers(NAME, [row("Domain_IN", NAME, 0, 0.4)])
-    assert (found.estimate.low, found.spread, found.baseline) == (pytest.approx(0.3), None, None)
-    assert transfers(NAME, [row("Domain_IN", NAME, 0, None)]) == []
-    text = card(WEIGHTS[NAME], record(), Evidence({}, [row("Domain_IN", NAME, 0, 0.4)]))
-    assert "0.400 (0.300 to 0.500) | not run | 1 | 322 |" in text
-    assert "One seed: differences of a few images mean nothing." in text
+def test_one_run_has_the_bootstraps_interval() -> None:
+    (found,) = transfers(NAME, [outcome(folds=1)])
+    assert found.runs == 1 and found.estimate.low is not None and found.baseline is not None
+    assert transfers("densenet121_all_ri", [outcome()]) == []
+    text = card(WEIGHTS[NAME], record(), Evidence({}, [outcome(folds=1)]))
+    assert f"| 100 | 1 | kappa | {found.estimate} |" in text
+    assert "One run: differences of a few images mean nothing." in text
 
 
 def test_evidence_is_read_from_a_work_folder(evidence: Evidence, tmp_path: Path) -> None:
     for file, value in {
         f"runs/{NAME}/run.json": evidence.records[NAME],
-        "study/results.json": evidence.rows,
         f"audits/{NAME}/deepdrid.json": evidence.audits[NAME]["deepdrid"],
     }.items():
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text(json.dumps(value))
+    results = evidence.outcomes[0].save(tmp_path / "study" / "results")
     found = read_evidence(tmp_path)
-    assert (found.records, found.rows, found.audits[NAME]) == (evidence.records, evidence.rows, evidence.audits[NAME])
-    (tmp_path / "study" / "results.json").write_text("[")
-    with pytest.raises(RunError, match=r"results.json cannot be read .*; make it again, or take it away"):
+    assert (found.records, found.audits[NAME]) == (evidence.records, evidence.audits[NAME])
+    assert transfers(NAME, found.outcomes) == transfers(NAME, evidence.outcomes)
+    results.write_text("[")
+    with pytest.raises(RunError, match=r"deepdrid.json cannot be read .*; run the study again, or take it away"):
         read_evidence(tmp_path)
 
 
@@ -204,7 +212,7 @@ def test_the_gallery_needs_nothing_from_elsewhere_and_runs_nothing_of_a_records(
         assert 'name="viewport" content="width=device-width' in page
     page = index.read_text()
     assert "kappa_quadratic 0.654 (0.601 to 0.702)" in page
-    assert "kappa 0.450" in page
+    assert f"kappa {evidence.outcomes[0].comparison.table('kappa')[1].estimate}" in page
     assert 'points="0.0,60.0 300.0,41.5"' in page  # 0.5 and 0.6543 of a height of 120
     assert page.count("not trained yet</span>") == len(WEIGHTS) - 2
     write_site(tmp_path / "site", evidence)  # an earlier gallery is replaced

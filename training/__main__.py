@@ -10,7 +10,8 @@ import typer
 from medzoo.commandline import new_app, run
 from training.commands import cards, publishing
 from training.commands import data as data_commands
-from training.commands.options import DataFolder, Device, ImageNet, Limit, Partial, Rejected, Size, Work, Zoo, existing
+from training.commands import study as study_command
+from training.commands.options import DataFolder, Device, ImageNet, Limit, Partial, Rejected, Size, Work, existing
 
 app = new_app("Make, check and publish the weights of medzoo, and run its study.")
 
@@ -88,43 +89,7 @@ def pretrain(
     typer.echo(f"run and bundle are in {folder}")
 
 
-@app.command()
-def study(
-    data: DataFolder = None,
-    work: Work = Path("work"),
-    zoo: Zoo = None,
-    targets: Annotated[
-        str | None, typer.Option(help="Names, with commas between.", show_default="all there are")
-    ] = None,
-    arms: Annotated[
-        str | None, typer.Option(help="Arms, with commas between.", show_default="all with weights")
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds, each with its own split.")] = 1,
-    image_size: Size = 224,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
-    limit: Limit = None,
-    allow_partial: Partial = False,
-    exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Leave out what any arm of a target has seen, for all its arms.")
-    ] = False,
-    device: Device = None,
-) -> None:
-    """Fine-tune every start on every target; table, curves and report."""
-    from training.study import Options
-    from training.study import study as start
-    from training.study_report import markdown, write_report
-
-    chosen = Options(image_size, epochs, batch_size, lr, 0.2, seeds, limit, allow_partial, device, exclude_seen)
-    rows = start(existing(data), work, zoo, chosen, targets=_names(targets), only=_names(arms))
-    page = write_report(rows, work / "study")
-    typer.echo(markdown(rows), nl=False)
-    typer.echo(f"report: {page}")
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text else None
+app.command()(study_command.study)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Model cards, made from the tables, the run record, the study's rows and audits alone: no number is typed by hand."""
+"""Model cards, made from the tables, run records, the study's outcomes and audits alone: no number is typed by hand."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def card(entry: Weights, record: Mapping[str, Any] | None, evidence: Evidence | 
     Args:
         entry: The weight.
         record: Its run record; ``None`` where it has not been trained yet.
-        evidence: The study's rows and audits, where there are any.
+        evidence: The study's outcomes and audits, where there are any.
 
     Returns:
         Markdown with YAML metadata, as the Hub reads it.
@@ -70,7 +70,7 @@ def card(entry: Weights, record: Mapping[str, Any] | None, evidence: Evidence | 
     members = [SOURCES[name] for name in source.members] if source else []
     names = [part["name"] for part in record["data"]] if record else list(source.datasets if source else ())
     # A weight that nobody has trained has no results, whatever rows of that name say.
-    found = transfers(entry.name, evidence.rows) if record or entry.timm_name else []
+    found = transfers(entry.name, evidence.outcomes) if record or entry.timm_name else []
     contract = InputContract(crop=source.crop if source else "center")
     audits = evidence.audits.get(entry.name, {})
     return render(

@@ -83,9 +83,7 @@ def _study(found: Sequence[Transfer]) -> list[EvalResult]:
     for one in found:
         value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
         assert value is not None  # a transfer without a value is none
-        arguments: dict[str, Any] = {"seeds": one.seeds, "held_out_images": one.images}
-        if one.spread is not None:
-            arguments["sd"] = round(one.spread, 4)
+        arguments: dict[str, Any] = {"runs": one.runs, "images": one.images}
         if low is not None and high is not None:
             arguments["ci95"] = [round(low, 4), round(high, 4)]
         results.append(

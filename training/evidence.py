@@ -1,4 +1,4 @@
-"""What cards and the gallery are made from, beside the tables: run records, the study's rows, audits."""
+"""What cards and the gallery are made from, beside the tables: run records, the study's outcomes, audits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from medzoo.bundle import RUN
+from medzoo.comparison.comparison import Row
 from medzoo.errors import RunError
 from medzoo.metrics.estimates import Estimate
 from medzoo.weights import WEIGHTS
-from training.study import table_metric
+from training.outcome import Outcome, read_outcomes
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Evidence:
 
     Attributes:
         records: Run records by weight name.
-        rows: The study's rows, as in its ``results.json``.
+        outcomes: What the study found, by target.
         audits: By weight and target, what ``medzoo audit --json`` printed.
     """
 
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    rows: Sequence[Mapping[str, Any]] = ()
+    outcomes: Sequence[Outcome] = ()
     audits: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
@@ -38,23 +38,27 @@ class Transfer:
     Attributes:
         target: The target's name.
         metric: The study's metric for it.
-        estimate: Mean over the seeds; the interval is the bootstrap's, and there only for a single seed.
-        spread: Standard deviation over the seeds; ``None`` for a single one.
-        seeds: How many seeds.
-        images: Held-out images of each seed.
-        baseline: ImageNet's mean on the same seeds; ``None`` where it was not run, or this is it.
-        left_out: Images left out because an arm had seen them or their patient; ``None`` where none was looked for.
+        estimate: Mean over folds and seeds, with its 95 % interval.
+        baseline: ImageNet's; ``None`` where it was not run, or this is it.
+        difference: To ImageNet's, paired, with its 95 % interval.
+        p: Of the difference, corrected for the number of arms.
+        runs: How many.
+        images: Images of the target.
+        unseen: The estimate on images alone that no arm has seen; ``None`` where none was seen.
+        seen: Images of the target that some arm has seen in pretraining; ``None`` where that was not looked for.
         reduced: What makes the weight less than a full run.
     """
 
     target: str
     metric: str
     estimate: Estimate
-    spread: float | None
-    seeds: int
+    baseline: Estimate | None
+    difference: Estimate | None
+    p: float | None
+    runs: int
     images: int
-    baseline: float | None
-    left_out: int | None
+    unseen: Estimate | None
+    seen: int | None
     reduced: tuple[str, ...]
 
 
@@ -62,16 +66,15 @@ def read_evidence(folder: Path) -> Evidence:
     """Read a folder laid out as the work folder of ``pretrain`` and ``study``.
 
     Args:
-        folder: Holds any of ``runs/NAME/run.json``, ``study/results.json`` and ``audits/NAME/TARGET.json`` (what
+        folder: Holds any of ``runs/NAME/run.json``, ``study/results/TARGET.json`` and ``audits/NAME/TARGET.json`` (what
             ``medzoo audit --json`` printed); a folder that is not there holds nothing.
 
     Raises:
         RunError: A file cannot be read.
     """
-    results = folder / "study" / "results.json"
     return Evidence(
         records={name: _read(file) for name in WEIGHTS if (file := folder / "runs" / name / RUN).is_file()},
-        rows=_read(results) if results.is_file() else (),
+        outcomes=read_outcomes(folder / "study"),
         audits={
             name: {file.stem: _read(file) for file in sorted((folder / "audits" / name).glob("*.json"))}
             for name in WEIGHTS
@@ -86,44 +89,43 @@ def _read(file: Path) -> Any:
         raise RunError(f"{file} cannot be read ({error}); make it again, or take it away") from error
 
 
-def transfers(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Transfer]:
+def transfers(name: str, outcomes: Sequence[Outcome]) -> list[Transfer]:
     """A weight's results in the study, target by target.
 
     Args:
         name: The weight.
-        rows: The study's rows.
+        outcomes: What the study found.
 
     Returns:
         One entry for each target it was fine-tuned on and has a value for.
     """
     found = []
-    for target in dict.fromkeys(row["target"] for row in rows if row["weight"] == name):
-        mine = [row for row in rows if row["target"] == target and row["weight"] == name]
-        report = mine[0]["report"]
-        metric = table_metric(report["data"]["task"])
-        estimates = [Estimate(**row["report"]["metrics"]["values"][metric]) for row in mine]
-        values = [estimate.value for estimate in estimates if estimate.value is not None]
-        if not values:
+    for outcome in outcomes:
+        facts = next((arm for arm in outcome.arms if arm.weight == name), None)
+        if facts is None:
             continue
-        seeds = {row["seed"] for row in mine}
-        others = [
-            row["report"]["metrics"]["values"][metric]["value"]
-            for row in rows
-            if row["target"] == target and row["arm"] == "IN" and row["seed"] in seeds and row["weight"] != name
-        ]
-        known = [value for value in others if value is not None]
-        left_out = mine[0].get("left_out") if mine[0]["options"].get("exclude_seen") else None
+        rows = {row.arm: row for row in outcome.comparison.table(outcome.metric)}
+        row, base = rows[facts.arm], rows.get(outcome.comparison.baseline)
+        if row.estimate.value is None:
+            continue
+        unseen = None if outcome.unseen is None else {r.arm: r for r in outcome.unseen.table(outcome.metric)}
         found.append(
             Transfer(
-                target=target,
-                metric=metric,
-                estimate=estimates[0] if len(estimates) == 1 else Estimate(mean(values), None, None),
-                spread=stdev(values) if len(values) > 1 else None,
-                seeds=len(values),
-                images=report["data"]["valid"]["images"],
-                baseline=mean(known) if known else None,
-                left_out=None if left_out is None else sum(left_out.values()),
-                reduced=tuple(mine[0]["reduced"]),
+                target=outcome.target,
+                metric=outcome.metric,
+                estimate=row.estimate,
+                baseline=base.estimate if base and base is not row else None,
+                difference=row.test.difference if row.test else None,
+                p=row.test.adjusted if row.test else None,
+                runs=row.runs,
+                images=len(outcome.comparison.data.ids),
+                unseen=_estimate(unseen, facts.arm),
+                seen=None if outcome.seen is None else int(outcome.seen.sum()),
+                reduced=facts.reduced,
             )
         )
     return found
+
+
+def _estimate(rows: Mapping[str, Row] | None, arm: str) -> Estimate | None:
+    return None if rows is None else rows[arm].estimate

@@ -118,7 +118,7 @@ def _entry(weight: Weights, evidence: Evidence) -> Entry:
         state = "reduced run" if record["reduced"] else "trained"
     planned = SOURCES[weight.source].datasets if weight.source else ()
     names = [part["name"] for part in record["data"]] if record else planned
-    found = transfers(weight.name, evidence.rows) if record or weight.timm_name else []
+    found = transfers(weight.name, evidence.outcomes) if record or weight.timm_name else []
     return Entry(
         weight=weight,
         area=weight.source or "photographs",

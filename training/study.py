@@ -1,28 +1,27 @@
-"""The study: every start on every target, through the same ``medzoo.finetune`` that a user calls."""
+"""The study: every start on every target, through the same ``medzoo.compare`` that a user calls."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medzoo.bundle import RUN, Bundle
+from medzoo.comparing import compare
 from medzoo.errors import RunError, UnknownNameError, ZooError
 from medzoo.examples import Examples
-from medzoo.files import write_json
-from medzoo.finetuning import finetune
 from medzoo.progress import say
 from medzoo.store import resolve, sha256_of
 from medzoo.table import unknown
 from medzoo.weights import arms, find
 from training.corpus import prepared
 from training.datasets import DATASETS, TARGETS, available
-from training.study_seen import without_seen
-
-ARMS = ("IN", "Domain_RI", "Domain_IN", "All_RI", "All_IN")
+from training.outcome import ARMS, RESULTS, ArmFacts, Outcome
+from training.provenance import environment
+from training.study_seen import seen_by_any
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,14 @@ class Options:
         epochs: Passes over the training images.
         batch_size: Images a step.
         lr: Peak learning rate.
-        validation: Share held out, by patient where patients are known.
-        seeds: How many seeds; each has its own split, shared by all arms.
+        seeds: How often each target is divided anew.
+        folds: Folds of each division; 1 holds out ``share`` instead, as in the paper; ``None``: 5 for fewer than
+            2,000 images, else 1.
+        share: Share held out where ``folds`` is 1.
+        strategies: How to fine-tune, names in ``medzoo.strategies.STRATEGIES``.
+        fractions: Shares of the training images to train on.
         limit: At most so many images of each target.
         allow_partial: Accept incomplete targets.
-        device: ``"cpu"``, ``"cuda"``; default a GPU where there is one.
         exclude_seen: Leave out of a target, for all arms, what any of its arms has seen in pretraining.
     """
 
@@ -46,25 +48,23 @@ class Options:
     epochs: int = 20
     batch_size: int = 16
     lr: float = 3e-4
-    validation: float = 0.2
     seeds: int = 1
+    folds: int | None = None
+    share: float = 0.2
+    strategies: tuple[str, ...] = ("full",)
+    fractions: tuple[float, ...] = (1.0,)
     limit: int | None = None
     allow_partial: bool = False
-    device: str | None = None
     exclude_seen: bool = False
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One start on one target.
+class Workers:
+    """Who runs the cells: as in ``medzoo.compare``."""
 
-    Attributes:
-        name: The paper's arm: IN, Domain_RI, Domain_IN, All_RI or All_IN.
-        bundle: Its weight.
-    """
-
-    name: str
-    bundle: Bundle
+    jobs: int = 1
+    backend: str = "loky"
+    device: str | None = None
 
 
 def study(
@@ -72,24 +72,26 @@ def study(
     work: Path,
     zoo: str | Path | None,
     options: Options,
+    workers: Workers | None = None,
     *,
     targets: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Outcome]:
     """Fine-tune the arms there are weights for on the targets there is data for.
 
-    A finished cell (target, arm, seed) is kept in ``work/study/cells`` and not run again.
+    A finished cell is kept in ``work/study/cells`` and not run again.
 
     Args:
         data: The folder that holds the data sets.
         work: Caches go to ``work/cache``, results to ``work/study``.
         zoo: As in ``medzoo.create_model``.
         options: How to fine-tune.
+        workers: Who runs the cells.
         targets: Data sets to fine-tune on; default the study's that are in ``data``.
         only: Arms to run; default all that have weights.
 
     Returns:
-        One row a cell.
+        One outcome a target, each kept as ``work/study/results/<target>.json``.
 
     Raises:
         UnknownNameError: A target or an arm is none.
@@ -101,40 +103,34 @@ def study(
     chosen = list(targets or [name for name in available(data) if name in TARGETS])
     if not chosen:
         raise RunError(f"none of the targets {', '.join(TARGETS)} is in {data}; give the data folder with --data")
-    rows = []
+    outcomes = []
     for target in chosen:
         found = _arms(DATASETS[target].area, zoo, only)
-        if not found:
-            continue
-        examples, left_out = _examples(target, data, work, options, found)
-        for arm, seed in _grid(found, options.seeds):
-            rows.append({**_cell(target, examples, arm, seed, options, work), "left_out": left_out})
-    if not rows:
+        if found:
+            outcome = _on_target(target, found, data, work, options, workers or Workers())
+            outcome.save(work / "study" / RESULTS)
+            outcomes.append(outcome)
+    if not outcomes:
         raise RunError("no arm has weights; pretrain and publish some, and give the zoo with --zoo or MEDZOO_ZOO")
-    return rows
+    return outcomes
 
 
-def _grid(found: Sequence[Arm], seeds: int) -> Iterator[tuple[Arm, int]]:
-    return ((arm, seed) for seed in range(seeds) for arm in found)
-
-
-def _arms(area: str, zoo: str | Path | None, only: Sequence[str] | None) -> list[Arm]:
+def _arms(area: str, zoo: str | Path | None, only: Sequence[str] | None) -> dict[str, Bundle]:
     """The arms that have weights; for each other one a line that says why not."""
-    found = []
+    found = {}
     for name, weight in arms(area).items():
         if only and name not in only:
             continue
         try:
-            found.append(Arm(name, resolve(weight, zoo)))
+            found[name] = resolve(weight, zoo)
         except ZooError as error:
             say(f"left out: {name} ({weight}): {error}")
     return found
 
 
-def _examples(
-    target: str, data: Path, work: Path, options: Options, found: Sequence[Arm]
-) -> tuple[Examples, dict[str, int]]:
-    """A target's images, and how many of each kind were left out as seen."""
+def _on_target(
+    target: str, found: dict[str, Bundle], data: Path, work: Path, options: Options, workers: Workers
+) -> Outcome:
     cache, notes = prepared(
         target,
         data,
@@ -146,56 +142,49 @@ def _examples(
     examples = Examples(
         target, cache.images, cache.targets, cache.classes, cache.task, cache.paths, cache.patients, notes
     )
-    return without_seen(examples, cache, [arm.bundle for arm in found]) if options.exclude_seen else (examples, {})
-
-
-def _cell(target: str, examples: Examples, arm: Arm, seed: int, options: Options, work: Path) -> dict[str, Any]:
-    asked = {
-        "target": target,
-        "data": hashlib.sha256(json.dumps([examples.ids, examples.targets.tolist()]).encode()).hexdigest(),
-        "arm": arm.name,
-        "weight": arm.bundle.name,
-        "sha256": sha256_of(arm.bundle.weights),
-        "seed": seed,
-        "options": {key: value for key, value in asdict(options).items() if key != "seeds"},
-    }
-    cell = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    file = work / "study" / "cells" / f"{cell}.json"
-    if file.is_file():
-        row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return row
-    report = finetune(
-        arm.bundle.folder,
+    audit = seen_by_any(cache, list(found.values()))
+    seen = None if audit is None else audit.seen
+    counts = {} if audit is None else dict(audit.left_out)
+    left_out: dict[str, int] = {}
+    if options.exclude_seen and seen is not None:
+        examples, left_out = examples.take(np.flatnonzero(~seen)), counts
+        seen, counts = np.zeros(len(examples), bool), {}
+    comparison = compare(
         examples,
-        validation=options.validation,
+        {name: bundle.folder for name, bundle in found.items()},
+        seeds=options.seeds,
+        strategies=options.strategies,
+        folds=options.folds,
+        share=options.share,
+        fractions=options.fractions,
+        baseline="IN" if "IN" in found else None,
+        image_size=options.image_size,
+        cells=work / "study" / "cells",
+        **asdict(workers),
         epochs=options.epochs,
         batch_size=options.batch_size,
         lr=options.lr,
         augment=DATASETS[target].area,
-        image_size=options.image_size,
-        seed=seed,
-        device=options.device,
     )
-    row = {
-        **asked,
-        "cell": cell,
-        "area": DATASETS[target].area,
-        "reduced": _reduced(arm),
-        "report": report.to_dict(),
-    }
-    write_json(file, row)
-    metric = table_metric(examples.task)
-    say(f"  {target}, {arm.name}, seed {seed}: {metric} {report.metrics[metric]}, {report.seconds:.0f} s")
-    return row
+    return Outcome(
+        target,
+        DATASETS[target].area,
+        comparison,
+        [_facts(name, bundle) for name, bundle in found.items()],
+        {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()},
+        seen,
+        counts,
+        left_out,
+        environment(),
+    )
 
 
-def _reduced(arm: Arm) -> list[str]:
-    """What makes the arm's weight less than a full run; the ImageNet baseline is always whole."""
-    if find(arm.bundle.name).source is None or not (arm.bundle.folder / RUN).is_file():
-        return []
-    return list(arm.bundle.run.get("reduced", []))
-
-
-def table_metric(task: str) -> str:
-    """The metric of the paper's Table 2: Cohen's kappa for grades, accuracy otherwise."""
-    return "kappa" if task == "ordinal" else "accuracy"
+def _facts(arm: str, bundle: Bundle) -> ArmFacts:
+    sha256 = sha256_of(bundle.weights)
+    # The ImageNet baseline is taken as it is, and is always whole.
+    if find(bundle.name).source is None or not (bundle.folder / RUN).is_file():
+        return ArmFacts(arm, bundle.name, sha256)
+    run: dict[str, Any] = dict(bundle.run)
+    recipe = str(run.get("recipe", {}).get("name", ""))
+    commit = str(run.get("environment", {}).get("git_commit") or "")
+    return ArmFacts(arm, bundle.name, sha256, tuple(run.get("reduced", ())), recipe, commit)

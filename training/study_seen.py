@@ -1,14 +1,11 @@
-"""The study without images that an arm has seen: left out for all arms, so that they stay comparable."""
+"""What the study's weights have seen of a target in pretraining."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from medzoo.bundle import Bundle
-from medzoo.examples import Examples
-from medzoo.overlap.audit import audit_records
+from medzoo.overlap.audit import Audit, audit_records
 from medzoo.overlap.frames import named_patients
 from medzoo.overlap.seen import SEEN, join, read_seen
 from medzoo.weights import find
@@ -17,23 +14,21 @@ from training.datasets import DATASETS
 from training.hashes import cache_hashes
 
 
-def without_seen(examples: Examples, cache: Cache, bundles: Sequence[Bundle]) -> tuple[Examples, dict[str, int]]:
-    """Leave out of a target what any of the weights has seen, and the patients it has seen.
+def seen_by_any(cache: Cache, bundles: Sequence[Bundle]) -> Audit | None:
+    """Find the images of a target that any of the weights has seen, or whose patient it has seen.
 
     Args:
-        examples: The target.
-        cache: Its images.
+        cache: The target.
         bundles: The weights; those of ImageNet photographs have seen none of it.
 
     Returns:
-        What is left, and how many images of each kind were left out.
+        The audit; ``None`` where no weight was pretrained on medical images.
 
     Raises:
         ZooError: A weight does not tell what it has seen.
     """
     seen = [read_seen(bundle.folder / SEEN) for bundle in bundles if find(bundle.name).source]
     if not seen:
-        return examples, {}
+        return None
     owner = DATASETS[cache.name].patient_ids or cache.name
-    found = audit_records(cache_hashes(cache), named_patients(owner, cache.patients), join(seen))
-    return examples.take(np.flatnonzero(~found.seen)), found.left_out
+    return audit_records(cache_hashes(cache), named_patients(owner, cache.patients), join(seen))

@@ -15,17 +15,16 @@ def card(
             help="A folder with runs/, study/ and audits/, such as a work folder.", show_default="model_cards/evidence"
         ),
     ] = None,
-    site: Annotated[
-        Path | None, typer.Option(help="Write a gallery of static pages here, and leave model_cards/ as it is.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the cards go.", show_default="model_cards")] = None,
+    site: Annotated[Path | None, typer.Option(help="Write a gallery of static pages here, and no cards.")] = None,
 ) -> None:
-    """Write the card of every weight into model_cards/, or all of them as a gallery to browse."""
+    """Write the card of every weight, or all of them as a gallery to browse."""
     from training.card import CARDS, EVIDENCE, write_cards
     from training.evidence import read_evidence
     from training.site import write_site
 
     found = read_evidence(evidence or EVIDENCE)
     if site is None:
-        typer.echo(f"{len(write_cards(CARDS, found))} cards in {CARDS}")
+        typer.echo(f"{len(write_cards(out or CARDS, found))} cards in {out or CARDS}")
     else:
         typer.echo(f"gallery: {write_site(site, found)}")

@@ -1,0 +1,111 @@
+"""How soon each start is as good as ImageNet's ends: the paper's second claim, in epochs and images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medzoo.comparison.cells import DONE
+from medzoo.comparison.comparison import Comparison
+from medzoo.comparison.statistics import Test, corrected_mean, holm
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How soon a start gets there.
+
+    Attributes:
+        arm: The start.
+        score: The score to reach.
+        reached: Runs that reach it in any epoch.
+        runs: All runs.
+        epochs: Median over the runs of the first epoch that reaches it; ``None`` where fewer than half do.
+        images: The same in images seen in training.
+        area: Mean of the metric over the epochs: the higher, the earlier it is good.
+        test: The area against the baseline's, paired; ``None`` for the baseline.
+    """
+
+    arm: str
+    score: float
+    reached: int
+    runs: int
+    epochs: float | None
+    images: float | None
+    area: float | None
+    test: Test | None
+
+
+def convergence(
+    comparison: Comparison, metric: str | None = None, score: float | None = None, strategy: str | None = None
+) -> list[Convergence]:
+    """How many epochs and images each start needs.
+
+    Args:
+        comparison: What was run.
+        metric: Default the task's primary one; measured after every epoch on the held-out images.
+        score: What to reach; default what the baseline has after its last epoch, in the mean.
+        strategy: Default the first there is; one that has no epochs gives an empty list.
+
+    Returns:
+        One entry a start, on all training images.
+
+    Example:
+        >>> from medzoo import compare  # doctest: +SKIP
+        >>> convergence(compare("my_images/"))[0].epochs  # doctest: +SKIP
+    """
+    metric = metric or comparison.primary
+    curves = {arm: _curves(comparison, arm, metric, strategy) for arm in comparison.arms}
+    curves = {arm: found for arm, found in curves.items() if found}
+    if not curves:
+        return []
+    if score is None:
+        ends = [line[-1] for line in (curves.get(comparison.baseline) or next(iter(curves.values()))).values()]
+        score = float(np.nanmean(ends)) if np.isfinite(ends).any() else float("nan")
+    images = {record["arm"]: record["train_images"] for record in comparison.records if record["status"] == DONE}
+    base = curves.get(comparison.baseline, {})
+    ratio = float(np.mean([len(r["rows"]) / r["train_images"] for r in comparison.records if r["status"] == DONE]))
+    found = []
+    for arm, lines in curves.items():
+        first = [next((epoch for epoch, v in enumerate(line, 1) if v >= score), np.inf) for line in lines.values()]
+        middle = float(np.median(first))
+        epochs = middle if np.isfinite(middle) else None
+        areas = {key: float(np.nanmean(line)) for key, line in lines.items() if np.isfinite(line).any()}
+        pairs = [
+            areas[key] - float(np.nanmean(base[key])) for key in areas if key in base and np.isfinite(base[key]).any()
+        ]
+        test = None
+        if arm != comparison.baseline and pairs:
+            estimate, p = corrected_mean(pairs, ratio)
+            test = Test(estimate, p, len(pairs))
+        found.append(
+            Convergence(
+                arm,
+                score,
+                int(np.isfinite(first).sum()),
+                len(lines),
+                epochs,
+                None if epochs is None else epochs * images[arm],
+                float(np.mean(list(areas.values()))) if areas else None,
+                test,
+            )
+        )
+    adjusted = holm([entry.test.p if entry.test else None for entry in found])
+    return [
+        entry
+        if entry.test is None
+        else Convergence(**{**vars(entry), "test": Test(entry.test.difference, entry.test.p, entry.test.runs, p)})
+        for entry, p in zip(found, adjusted, strict=True)
+    ]
+
+
+def _curves(comparison: Comparison, arm: str, metric: str, strategy: str | None) -> dict[tuple[int, int], Any]:
+    """The metric after each epoch, of every run that has epochs."""
+    return {
+        (record["repeat"], record["fold"]): np.array(
+            [np.nan if epoch["valid"].get(metric) is None else epoch["valid"][metric] for epoch in record["history"]]
+        )
+        for record in comparison.cells(arm, strategy)
+        if record["status"] == DONE and record["history"]
+    }

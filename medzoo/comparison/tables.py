@@ -1,0 +1,107 @@
+"""A comparison's numbers as tables for other programs and for reading: CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medzoo.comparison.comparison import Comparison, Row
+from medzoo.comparison.wording import p_value, percent, signed, verdict
+from medzoo.metrics.scores import TASK_METRICS
+from medzoo.templates import plain
+
+DIGITS = 6  # more say nothing, and differ from machine to machine
+
+
+def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """One row for each metric of each start, strategy and share of the training images.
+
+    Args:
+        comparison: What was run.
+
+    Returns:
+        Rows with ``strategy``, ``fraction``, ``metric``, ``start``, ``runs``, ``failed``, ``mean``, ``low``, ``high``
+        and, but for the baseline, ``difference``, its ``difference_low`` and ``difference_high``, ``p`` and
+        ``p_holm``; ``None`` where undefined.
+    """
+    return [
+        {"strategy": strategy, "fraction": fraction, "metric": metric, **_numbers(row)}
+        for strategy in comparison.strategies
+        for fraction in comparison.fractions
+        for metric in TASK_METRICS[comparison.data.task].overall
+        for row in comparison.table(metric, strategy, fraction)
+    ]
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    test = row.test
+    difference = None if test is None else test.difference
+    return {
+        "start": row.arm,
+        "runs": row.runs,
+        "failed": row.failed,
+        "mean": _short(row.estimate.value),
+        "low": _short(row.estimate.low),
+        "high": _short(row.estimate.high),
+        "difference": None if difference is None else _short(difference.value),
+        "difference_low": None if difference is None else _short(difference.low),
+        "difference_high": None if difference is None else _short(difference.high),
+        "p": None if test is None else _short(test.p),
+        "p_holm": None if test is None else _short(test.adjusted),
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    r"""Rows as CSV; what is undefined is an empty cell.
+
+    Example:
+        >>> csv_text([{"start": "a", "mean": 0.5, "p": None}])
+        'start,mean,p\na,0.5,\n'
+    """
+    written = io.StringIO()
+    writer = csv.DictWriter(written, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def markdown(comparison: Comparison, metric: str | None = None) -> str:
+    """Means, differences and verdicts of every strategy and share of the training images, as Markdown.
+
+    Args:
+        comparison: What was run.
+        metric: Default the task's primary one.
+    """
+    metric = metric or comparison.primary
+    parts = []
+    for strategy in comparison.strategies:
+        for fraction in comparison.fractions:
+            share = "" if fraction == 1 else f", {percent(fraction)} of the training images"
+            parts.append(
+                f"{plain(comparison.data.name)}, {strategy}{share}: {metric}, mean over runs (95 % interval)\n"
+            )
+            parts.append(_table(comparison.table(metric, strategy, fraction), metric, comparison.baseline))
+    return "\n".join(parts)
+
+
+def _table(rows: Sequence[Row], metric: str, baseline: str) -> str:
+    lines = [
+        f"| start | {metric} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        test = row.test
+        against = (
+            ["", "", "", "baseline" if row.arm == baseline else ""]
+            if test is None
+            else [signed(test.difference), p_value(test.p), p_value(test.adjusted), str(verdict(test))]
+        )
+        runs = f"{row.runs}" + (f" ({row.failed} failed)" if row.failed else "")
+        lines.append(f"| {' | '.join([plain(row.arm), str(row.estimate), *against, runs])} |")
+    return "\n".join(lines) + "\n"

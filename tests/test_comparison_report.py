@@ -1,0 +1,187 @@
+"""The report of a comparison: the words follow the intervals, and every file says the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from comparisons import EPOCHS, comparison, labelled
+from PIL import Image
+
+from medzoo.comparison.comparison import Comparison
+from medzoo.comparison.curves import epochs, gain
+from medzoo.comparison.looks import looks_of
+from medzoo.comparison.protocol import Protocol
+from medzoo.comparison.report import View, sentences
+from medzoo.comparison.result import ComparisonResult
+from medzoo.comparison.statistics import Test
+from medzoo.comparison.wording import BETTER, OPEN, UNKNOWN, WORSE, p_value, signed, verdict
+from medzoo.errors import MedzooError
+from medzoo.metrics.estimates import Estimate
+from medzoo.metrics.scores import TASK_METRICS
+
+STARTS = {"densenet121_in": 0.3, "<b>mine</b>": 5.0, "lame": 0.5}
+
+
+@pytest.fixture(scope="module")
+def found() -> ComparisonResult:
+    """Three starts, two ways, two shares of the images, 2 x 3 folds; one start failed on the first folds."""
+    protocol = Protocol(seeds=2, folds=3, fractions=(0.5, 1.0))
+    return comparison(labelled(images=48), STARTS, protocol, strategies=("full", "linear_probe"), failing="lame")
+
+
+@pytest.fixture(scope="module")
+def folder(found: ComparisonResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    (folder / "cells").mkdir()
+    assert found.save(folder) == folder / "report.html"
+    return folder
+
+
+def test_saved_beside_what_was_there(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"cells", "report.html", "table.md", "table.csv", "comparison.json", "pictures"}
+    pictures = {path.stem for path in (folder / "pictures").iterdir()}
+    assert pictures == {"forest", "means", "curves", "loss", "gain"}
+    for path in (folder / "pictures").iterdir():
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+
+
+def test_csv_holds_every_number_once(found: ComparisonResult, folder: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO((folder / "table.csv").read_text(encoding="utf-8"))))
+    metrics = TASK_METRICS["binary"].overall
+    assert len(rows) == 2 * 2 * len(metrics) * len(STARTS)
+    for metric in ("auroc", "brier"):
+        for expected in found.table(metric, "linear_probe", 0.5):
+            (row,) = (
+                r
+                for r in rows
+                if (r["strategy"], r["fraction"], r["metric"], r["start"])
+                == ("linear_probe", "0.5", metric, expected.arm)
+            )
+            assert float(row["mean"]) == pytest.approx(expected.estimate.value, abs=1e-6)
+            if expected.test is None:
+                assert row["difference"] == row["p"] == row["p_holm"] == ""
+            else:
+                assert float(row["difference_low"]) == pytest.approx(expected.test.difference.low, abs=1e-6)
+                assert float(row["p_holm"]) == pytest.approx(expected.test.adjusted, abs=1e-6)
+    assert {row["failed"] for row in rows if row["start"] == "lame"} == {"2"}
+
+
+def test_json_gives_the_comparison_back(found: ComparisonResult, folder: Path) -> None:
+    again = Comparison.from_dict(json.loads((folder / "comparison.json").read_text(encoding="utf-8")))
+    assert again.table() == found.table()
+
+
+def test_page_needs_no_other_file_and_escapes_names(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page
+    assert "&lt;b&gt;mine&lt;/b&gt;" in page and "<b>mine</b>" not in page
+    assert "8 of 72 runs failed" in page and "the GPU fell off" in page
+    assert "Divided 2 times over into 3 folds by patient" in page
+    assert "How soon it is good" in page and "With fewer training images" in page
+    assert f'<tr><th>epochs</th><td class="text">{EPOCHS}</td></tr>' in page
+
+
+def test_markdown_names_no_html(folder: Path) -> None:
+    text = (folder / "table.md").read_text(encoding="utf-8")
+    assert r"\<b\>mine\</b\>" in text
+    assert text.count("| baseline |") == 4  # each strategy with each share
+
+
+def test_sentences_follow_the_intervals(found: ComparisonResult) -> None:
+    said = sentences(View.of(found))
+    assert len(said) == 4  # two starts beside the baseline, two strategies
+    for strategy, line in zip(("full", "full", "linear_probe", "linear_probe"), said, strict=True):
+        (row,) = (r for r in found.table(None, strategy) if line.startswith(r.arm))
+        assert row.test is not None
+        low, high = row.test.difference.low, row.test.difference.high
+        assert low is not None and high is not None
+        if low <= 0 <= high:
+            assert "too close to call" in line
+        assert signed(row.test.difference) in line
+    assert any("better than densenet121_in" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("difference", "adjusted", "word"),
+    [
+        (Estimate(0.1, 0.05, 0.15), 0.01, BETTER),
+        (Estimate(-0.1, -0.15, -0.05), 0.01, WORSE),
+        (Estimate(0.1, 0.05, 0.15), 0.05, OPEN),  # not after correction
+        (Estimate(0.1, 0.0, 0.2), 0.01, OPEN),  # 0 is inside
+        (Estimate(-0.1, -0.2, 0.1), None, OPEN),
+        (Estimate(0.1, None, None, "one run gives no interval"), None, UNKNOWN),
+        (Estimate(None, None, None, "no pair of runs is done"), None, UNKNOWN),
+    ],
+)
+def test_verdicts(difference: Estimate, adjusted: float | None, word: str) -> None:
+    said = verdict(Test(difference, adjusted, 5, adjusted))
+    assert said.word == word and said.decided == (word in (BETTER, WORSE))
+    assert bool(said.why) == (word == UNKNOWN or (difference.low is not None and difference.low > 0 and word == OPEN))
+
+
+def test_p_values_are_never_nought() -> None:
+    assert [p_value(p) for p in (0.0, 0.0009, 0.001, 1.0)] == ["< 0.001", "< 0.001", "0.001", "1.000"]
+
+
+def test_curves_are_mean_and_spread_over_the_runs_that_are_done(found: ComparisonResult) -> None:
+    band = epochs(found, "lame", "auroc")
+    assert band is not None and band.runs == 4  # of six; two failed
+    lines = np.array(
+        [[e["valid"]["auroc"] for e in r["history"]] for r in found.cells("lame") if r["status"] == "done"]
+    )
+    assert band.middle == pytest.approx(lines.mean(0)) and band.spread == pytest.approx(lines.std(0, ddof=1))
+
+
+def test_runs_that_stop_early_count_as_long_as_they_run() -> None:
+    made = comparison(labelled(), {"a": 1.0})
+    made.records[0]["history"][1:] = []  # type: ignore[index]
+    band = epochs(made, "a", None)
+    assert band is not None and len(band.middle) == EPOCHS
+    last = [r["history"][-1]["loss"] for r in made.records[1:]]
+    assert band.middle[-1] == pytest.approx(np.mean(last))
+
+
+def test_gain_runs_from_few_images_to_all(found: ComparisonResult) -> None:
+    points = gain(found)["densenet121_in"]
+    assert [point.images for point in points] == sorted(
+        {r["train_images"] for r in found.cells("densenet121_in")} | {points[0].images}
+    )
+    assert points[-1].estimate == found.table()[0].estimate
+
+
+def test_looks_stay_with_the_starts() -> None:
+    looks = looks_of(["a", "b", "c"], "b")
+    assert len({(look.colour, look.mark) for look in looks.values()}) == 3
+    assert looks_of([str(i) for i in range(30)], "0")["29"]  # more starts than colours
+
+
+def test_plot_writes_or_returns(found: ComparisonResult, tmp_path: Path) -> None:
+    assert found.plot().axes
+    assert found.plot(tmp_path / "new" / "curves.png", "curves").is_file()
+    with pytest.raises(MedzooError, match="did you mean 'curves'"):
+        found.plot(what="curve")
+
+
+def test_one_run_of_one_start_has_a_page_too(tmp_path: Path) -> None:
+    alone = comparison(labelled(images=20), {"only": 1.0}, Protocol(folds=1))
+    page = alone.save(tmp_path).read_text(encoding="utf-8")
+    assert "baseline" in page
+    with pytest.raises(MedzooError, match="drawable: curves, loss"):
+        alone.plot(what="gain")
+
+
+def test_without_epochs_there_are_no_curves(tmp_path: Path) -> None:
+    solved = comparison(labelled(images=20), {"a": 1.0, "b": 2.0}, Protocol(folds=2))
+    for record in solved.records:
+        record["history"].clear()
+    page = solved.save(tmp_path).read_text(encoding="utf-8")
+    assert {path.stem for path in (tmp_path / "pictures").iterdir()} == {"forest"}
+    assert "How soon" not in page

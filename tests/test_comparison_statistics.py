@@ -1,0 +1,161 @@
+"""The statistics of a comparison: against scipy, and by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from medzoo.comparison.protocol import Protocol
+from medzoo.comparison.statistics import corrected_mean, holm
+from medzoo.errors import DataError, RunError
+from medzoo.splits import fold_of
+
+
+def test_without_overlap_it_is_the_t_test() -> None:
+    values = np.random.default_rng(0).normal(0.3, 1, 12)
+    estimate, p = corrected_mean(values, ratio=0)
+    expected = stats.ttest_1samp(values, 0)
+    assert p == pytest.approx(expected.pvalue)
+    low, high = expected.confidence_interval()
+    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_the_correction_widens_as_printed() -> None:
+    values = [0.1, 0.4, 0.2, 0.5, 0.3]
+    plain, corrected = corrected_mean(values, 0)[0], corrected_mean(values, 0.25)[0]
+    assert corrected.high is not None and plain.high is not None and corrected.value is not None
+    # (1/n + ratio) instead of 1/n under the root.
+    assert (corrected.high - corrected.value) / (plain.high - 0.3) == pytest.approx(((1 / 5 + 0.25) / (1 / 5)) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "value", "p"),
+    [([], None, None), ([np.nan], None, None), ([0.5], 0.5, None), ([0.0, 0.0], 0.0, 1.0), ([0.5, 0.5], 0.5, 0.0)],
+)
+def test_few_or_equal_runs(values: list[float], value: float | None, p: float | None) -> None:
+    estimate, found = corrected_mean(values, 0.25)
+    assert (estimate.value, found) == (value, p)
+
+
+def test_undefined_runs_are_left_out_and_said() -> None:
+    estimate, _ = corrected_mean([0.1, np.nan, 0.3], 0.5)
+    assert estimate.value == pytest.approx(0.2) and estimate.why == "undefined in 1 of 3 runs"
+
+
+def test_holm_agrees_with_scipy_style_step_down() -> None:
+    # Worked by hand from Holm (1979): sorted p times 4, 3, 2, 1, never falling.
+    assert holm([0.005, 0.04, 0.03, 0.01]) == pytest.approx([0.02, 0.06, 0.06, 0.03])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([None, None]) == [None, None]
+
+
+def nearest_mean(train_x: np.ndarray, train_y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A classifier small enough to be trained thousands of times: the nearer of two class means."""
+    first, second = (train_x[train_y == label].mean(0) for label in (0, 1))
+    return (((x - second) ** 2).sum(1) < ((x - first) ** 2).sum(1)).astype(int)
+
+
+def fold_scores(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Accuracy on each fold, trained on the others."""
+    scores = []
+    for fold in range(folds.max() + 1):
+        held = folds == fold
+        scores.append((nearest_mean(x[~held], y[~held], x[held]) == y[held]).mean())
+    return np.array(scores)
+
+
+@pytest.fixture(scope="module")
+def simulated() -> np.ndarray:
+    """``[studies, 2, runs]``: two equally good views of the same 60 images, 3 x 5 folds, in 500 studies."""
+    rng = np.random.default_rng(7)
+    y = np.repeat([0, 1], 30)
+    hot, ids = np.eye(2)[y], [f"image:{i}" for i in range(60)]
+    divisions = [fold_of(hot, ids, 5, seed) for seed in range(3)]
+    studies = []
+    for _ in range(500):
+        shared = rng.normal(size=(60, 2))
+        views = [np.hstack([shared, rng.normal(size=(60, 3))]) + 0.7 * y[:, None] for _ in range(2)]
+        studies.append([np.concatenate([fold_scores(view, y, d) for d in divisions]) for view in views])
+    return np.array(studies)
+
+
+def test_the_paired_test_keeps_its_level(simulated: np.ndarray) -> None:
+    p = [corrected_mean(one - other, 0.25)[1] for one, other in simulated]
+    alarms = np.mean([value is not None and value < 0.05 for value in p])
+    assert alarms <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(p))
+    # The plain paired t-test takes the runs for independent, and cries wolf far more often.
+    plain = np.mean(
+        [stats.ttest_1samp(one - other, 0).pvalue < 0.05 for one, other in simulated if (one != other).any()]
+    )
+    assert plain > 2 * alarms
+
+
+def test_the_intervals_cover(simulated: np.ndarray) -> None:
+    truth = simulated[:, 0].mean()
+    inside = []
+    for one, _ in simulated:
+        estimate = corrected_mean(one, 0.25)[0]
+        assert estimate.low is not None and estimate.high is not None
+        inside.append(estimate.low <= truth <= estimate.high)
+    assert 0.93 <= np.mean(inside) <= 1.0
+
+
+def test_a_real_difference_is_found() -> None:
+    rng = np.random.default_rng(1)
+    found = [corrected_mean(rng.normal(0.05, 0.03, 15), 0.25)[1] for _ in range(200)]
+    assert np.mean([p is not None and p < 0.05 for p in found]) > 0.6
+
+
+def labels(patients: int, images: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    groups = np.repeat([f"patient:{i}" for i in range(patients)], images)
+    return np.eye(2)[np.repeat(np.arange(patients) % 2, images)], groups
+
+
+def test_folds_hold_out_every_image_once_and_no_patient_twice() -> None:
+    targets, groups = labels(20)
+    splits = list(Protocol(seeds=2, folds=4).splits(targets, groups))
+    assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(2) for f in range(4)]
+    for repeat in range(2):
+        held = np.concatenate([s.held for s in splits if s.repeat == repeat])
+        assert sorted(held.tolist()) == list(range(60))
+    for split in splits:
+        assert not set(groups[split.train]) & set(groups[split.held])
+        assert targets[split.held].mean(0) == pytest.approx([0.5, 0.5], abs=0.2)
+    first, second = ([s.held.tolist() for s in splits if s.repeat == r] for r in range(2))
+    assert first != second
+
+
+def test_one_fold_holds_out_a_share() -> None:
+    targets, groups = labels(20)
+    splits = list(Protocol(seeds=3, folds=1, share=0.25).splits(targets, groups))
+    assert [(s.repeat, s.fold, len(s.held)) for s in splits] == [(0, 0, 15), (1, 0, 15), (2, 0, 15)]
+
+
+def test_larger_fractions_hold_the_smaller_ones_by_patient() -> None:
+    targets, groups = labels(50)
+    splits = list(Protocol(folds=2, fractions=(0.1, 0.5, 1.0)).splits(targets, groups))
+    for tenth, half, whole in zip(splits[::3], splits[1::3], splits[2::3], strict=True):
+        assert set(tenth.train) < set(half.train) < set(whole.train)
+        assert tenth.held.tolist() == whole.held.tolist()
+        assert len(half.train) == pytest.approx(len(whole.train) / 2, abs=6)
+        assert not set(groups[tenth.train]) & set(groups[whole.train]) - set(groups[tenth.train])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seeds": 0}, "seeds"),
+        ({"folds": 0}, "folds"),
+        ({"fractions": (0.0,)}, "fractions"),
+        ({"fractions": ()}, "fractions"),
+    ],
+)
+def test_impossible_protocols_are_refused(change: dict[str, object], says: str) -> None:
+    with pytest.raises(RunError, match=says):
+        Protocol(**change)  # type: ignore[arg-type]
+
+
+def test_too_few_patients_are_refused() -> None:
+    with pytest.raises(DataError, match="use at most 3 folds"):
+        list(Protocol(folds=5).splits(*labels(3)))

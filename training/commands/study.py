@@ -1,0 +1,90 @@
+"""The command that runs the study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.commands.compare import listed, numbers
+from training.commands.options import DataFolder, Device, Limit, Partial, Size, Work, Zoo, existing
+
+
+def study(
+    data: DataFolder = None,
+    work: Work = Path("work"),
+    zoo: Zoo = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Names, with commas between.", show_default="all there are")
+    ] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Arms, with commas between.", show_default="all with weights")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How often each target is divided anew.")] = 1,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Folds of each division; 1 for one held-out fifth.", show_default="5; 1 from 2,000 images on"
+        ),
+    ] = None,
+    strategies: Annotated[str, typer.Option(help="Names, with commas between.")] = "full",
+    fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1",
+    image_size: Size = 224,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    limit: Limit = None,
+    allow_partial: Partial = False,
+    exclude_seen: Annotated[
+        bool, typer.Option("--exclude-seen", help="Leave out what any arm of a target has seen, for all its arms.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    backend: Annotated[str, typer.Option(help="loky, dask, ray or sequential.")] = "loky",
+    device: Device = None,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Run nothing; make the report of WORK/study/results anew.")
+    ] = False,
+) -> None:
+    """Fine-tune every start on every target; tables, curves and report.
+
+    Finished runs are kept: the same command goes on where it was interrupted. Where a weight has seen images of a
+    target, results are given on all images and on the unseen ones alone.
+    """
+    from medzoo.errors import RunError
+    from training.outcome import read_outcomes
+    from training.study import Options, Workers
+    from training.study import study as start
+    from training.study_report import write_report
+
+    if report_only:
+        outcomes = read_outcomes(work / "study")
+        if not outcomes:
+            raise RunError(f"{work / 'study' / 'results'} holds no results; run the study without --report-only")
+    else:
+        options = Options(
+            image_size=image_size,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            seeds=seeds,
+            folds=folds,
+            strategies=tuple(listed(strategies)),
+            fractions=tuple(numbers(fractions)),
+            limit=limit,
+            allow_partial=allow_partial,
+            exclude_seen=exclude_seen,
+        )
+        workers = Workers(jobs, backend, device)
+        outcomes = start(
+            existing(data),
+            work,
+            zoo,
+            options,
+            workers,
+            targets=listed(targets) if targets else None,
+            only=listed(arms) if arms else None,
+        )
+    page = write_report(outcomes, work / "study")
+    typer.echo((work / "study" / "table.md").read_text(encoding="utf-8"), nl=False)
+    typer.echo(f"report: {page}")
