@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -22,6 +21,8 @@ from urllib.parse import parse_qs, unquote
 import pytest
 import uvicorn
 import yaml
+from hub_repos import Fault, RefusedError, Repo, entry, is_large
+from hub_xet import XetStore
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -29,77 +30,15 @@ from starlette.types import Receive, Scope, Send
 DATE = "2026-01-01T00:00:00.000Z"
 
 
-class RefusedError(Exception):
-    """An answer that is an error, as the Hub words it."""
+class Hub:
+    """The server's state, and its answers.
 
-    def __init__(self, status: int, message: str, code: str = "", **more: Any) -> None:
-        super().__init__(message)
-        self.status, self.more = status, {"error": message, **more}
-        self.headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next requests that match.
-
-    Attributes:
-        path: A regular expression that is looked for in ``METHOD path``.
-        kind: An HTTP status, ``"drop"`` (the connection ends in the middle of the body), ``"flip"`` (one bit of the
-            body is another) or ``"slow"`` (the body comes over some seconds).
-        times: How many requests.
+    Args:
+        xet: The store for clients that have xet on; without one, the Hub has plain LFS alone.
     """
 
-    path: str
-    kind: int | str
-    times: int = 1
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Repo:
-    """One repository: its files at each commit."""
-
-    name: str
-    private: bool = False
-    gated: bool = False
-    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    titles: list[str] = field(default_factory=list)
-    refs: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def commit(self, files: dict[str, bytes], title: str) -> str:
-        sha = hashlib.sha1(f"{self.name}{len(self.commits)}{sorted(files)}{secrets.token_hex(8)}".encode()).hexdigest()
-        self.commits[sha], self.refs["main"] = files, sha
-        self.titles.append(title)
-        return sha
-
-    def find(self, revision: str) -> str:
-        sha = self.refs.get(revision) or self.tags.get(revision) or revision
-        if sha not in self.commits:
-            raise RefusedError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-        return sha
-
-
-def is_large(path: str) -> bool:
-    return path.endswith(".safetensors")
-
-
-def git_name(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest()
-
-
-def entry(path: str, content: bytes) -> dict[str, Any]:
-    """A file as the tree lists it."""
-    found: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": git_name(content)}
-    if is_large(path):
-        found["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
-    return found
-
-
-class Hub:
-    """The server's state, and its answers."""
-
-    def __init__(self) -> None:
+    def __init__(self, xet: XetStore | None = None) -> None:
+        self.xet = xet
         self.repos: dict[str, Repo] = {}
         self.tokens = {"hf_writer": "zoo", "hf_reader": "somebody"}
         self.objects: dict[str, bytes] = {}
@@ -281,6 +220,20 @@ class Hub:
         self.objects[oid] = body
         return Response()
 
+    async def xet_token(self, request: Request, name: str, right: str, revision: str) -> Response:
+        self.repo(request, name, write=right == "write").find(revision)
+        if self.xet is None:
+            raise RefusedError(404, "this hub has no xet")
+        token = self.xet.token()
+        headers = {"casUrl": "X-Xet-Cas-Url", "accessToken": "X-Xet-Access-Token", "exp": "X-Xet-Token-Expiration"}
+        return JSONResponse({**token, "exp": int(token["exp"])}, 200, {headers[key]: token[key] for key in token})
+
+    def stored(self, oid: str) -> bytes | None:
+        """A large file by its sha256, whichever way it was uploaded."""
+        if oid not in self.objects and self.xet is not None and oid in (contents := self.xet.contents()):
+            self.objects[oid] = self.xet.read(contents[oid])
+        return self.objects.get(oid)
+
     async def commit(self, request: Request, name: str, revision: str) -> Response:
         repo = self.repo(request, name, write=True)
         head, title = repo.find(revision), ""
@@ -295,9 +248,10 @@ class Hub:
             elif step["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif step["key"] == "lfsFile":
-                if value["oid"] not in self.objects:
+                content = self.stored(value["oid"])
+                if content is None:
                     raise RefusedError(400, f"{value['path']} was not uploaded")
-                files[value["path"]] = self.objects[value["oid"]]
+                files[value["path"]] = content
             else:
                 assert step["key"] == "deletedFile", step
                 del files[value["path"]]
@@ -319,6 +273,9 @@ class Hub:
         headers = {"X-Repo-Commit": sha, "ETag": f'"{oid}"', "Accept-Ranges": "bytes"}
         if is_large(path):
             headers |= {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content))}
+        if self.xet is not None and oid in (contents := self.xet.contents()):
+            route = f"{self.url}/api/models/{name}/xet-read-token/{sha}"
+            headers |= {"X-Xet-Hash": contents[oid].hash, "Link": f'<{route}>; rel="xet-auth"'}
         part = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
         if part:
             begin = int(part[1])
@@ -345,6 +302,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", f"/api/models/{_ID}/tag/([^/]+)", Hub.tag),
     ("POST", f"/api/models/{_ID}/preupload/([^/]+)", Hub.preupload),
     ("POST", f"/api/models/{_ID}/commit/([^/]+)", Hub.commit),
+    ("GET", f"/api/models/{_ID}/xet-(read|write)-token/([^/]+)", Hub.xet_token),
     ("POST", rf"/{_ID}\.git/info/lfs/objects/batch", Hub.lfs_batch),
     ("PUT", "/lfs/([0-9a-f]{64})/([0-9a-f]{64})", Hub.lfs_put),
     ("GET HEAD", f"/{_ID}/resolve/([^/]+)/(.+)", Hub.resolve),
@@ -352,19 +310,24 @@ ROUTES: list[tuple[str, str, Handler]] = [
 
 
 @contextmanager
-def connected(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Hub]:
+def connected(monkeypatch: pytest.MonkeyPatch, folder: Path, xet: XetStore | None = None) -> Iterator[Hub]:
     """Run a hub and point this process's client at it, with a cache of its own and no token but one that is set.
 
     The client reads its settings when it is imported, so they are set in its module; processes that a test starts
     take them from the environment.
+
+    Args:
+        monkeypatch: Takes the settings back.
+        folder: The client's home.
+        xet: As in ``Hub``; with one, the client has xet on, as it has for everybody who changes nothing.
     """
-    with serving() as hub:
+    with serving(xet) as hub:
         settings = {
             "ENDPOINT": hub.url,
             "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
             "HF_HUB_CACHE": str(folder / "hub"),
             "HF_TOKEN_PATH": str(folder / "token"),
-            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_DISABLE_XET": xet is None,
             "HF_HUB_DISABLE_PROGRESS_BARS": True,
         }
         for name, value in settings.items():
@@ -376,7 +339,7 @@ def connected(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Hub]:
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(folder),
             "HF_HUB_CACHE": str(folder / "hub"),
-            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_XET": str(int(xet is None)),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "NO_PROXY": "127.0.0.1",
         }
@@ -386,9 +349,9 @@ def connected(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Hub]:
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
+def serving(xet: XetStore | None = None) -> Iterator[Hub]:
     """Run a hub on 127.0.0.1 for as long as the body takes."""
-    hub = Hub()
+    hub = Hub(xet)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         hub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -275,7 +275,7 @@ def test_an_interrupted_run_goes_on(records: Records, tmp_path: Path, decoded: l
 
 
 @pytest.mark.parametrize("rejects", [False, True])
-@pytest.mark.parametrize("step", ["savetargets", "copyfile", "_write_json", "rename", "rmtree"])
+@pytest.mark.parametrize("step", ["savetargets", "copyfile", "write_manifest", "rename", "rmtree"])
 def test_a_crash_at_any_step_of_finishing_is_mended(
     step: str, rejects: bool, records: Records, tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +285,7 @@ def test_a_crash_at_any_step_of_finishing_is_mended(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        owner: Any = {"savetargets": np, "_write_json": training.cache, "rename": Path}.get(step, shutil)
+        owner: Any = {"savetargets": np, "write_manifest": training.cache, "rename": Path}.get(step, shutil)
         patch.setattr(owner, step.replace("targets", ""), crash)
         with pytest.raises(OSError, match="full"):
             prepare(records, GREY, tmp_path / "c", max_rejected=3)

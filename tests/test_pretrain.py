@@ -223,7 +223,7 @@ def test_missing_data_are_said(drawings: Path, tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) <= 2
     with pytest.raises(MedzooError, match="--allow-partial"):
         pretrain(NAME, drawings / "data", tmp_path / "work", replace(SMALL, allow_partial=False))
-    assert not (tmp_path / "work" / "runs").exists()
+    assert not (tmp_path / "work" / "runs" / NAME).exists()
 
 
 def test_too_few_images_for_batch_normalisation_are_said(drawings: Path, tmp_path: Path) -> None:

@@ -334,7 +334,7 @@ def test_a_full_disk_leaves_the_old_version(work: Path, tmp_path: Path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr("shutil.copyfile", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(MedzooError, match=f"{NAME} cannot be written: the disk is full"):
             publish(NAME, work, zoo)
     assert {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file()} == before
     assert resolve(NAME, zoo).name == NAME

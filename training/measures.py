@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,3 +62,32 @@ def _gpu_joules(device: torch.device) -> dict[str, float]:
         return {"gpu": pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3}
     except pynvml.NVMLError:
         return {}
+
+
+class Usage:
+    """What a run used, over all the processes it took one after another; a ``medzoo.checkpoints.Meter``.
+
+    What a process used after its last checkpoint is lost with its work where it was killed.
+
+    Args:
+        device: Where this process computes.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.energy = Energy(device)
+        self.earlier: Mapping[str, Any] | None = None
+
+    def go_on_from(self, earlier: Mapping[str, Any]) -> None:
+        """Count on from what an earlier process told."""
+        self.earlier = earlier
+
+    def total(self) -> dict[str, Any]:
+        """The largest memory of any process, in MiB, and the joules of all; a counter that one lacks is left out."""
+        memory, joules = peak_memory(self.device), self.energy.used()
+        if self.earlier is not None:
+            was = self.earlier.get("peak_memory", {})
+            memory = {name: max(memory.get(name, 0), was.get(name, 0)) for name in {**was, **memory}}
+            spent = self.earlier.get("energy_joules", {})
+            joules = {name: round(used + spent[name], 1) for name, used in joules.items() if name in spent}
+        return {"peak_memory": memory, "energy_joules": joules}

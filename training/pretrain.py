@@ -27,10 +27,11 @@ from medzoo.sources import SOURCES
 from medzoo.weights import Weights, find
 from training.corpus import Corpus, gather
 from training.events import EventFiles
-from training.measures import Energy, peak_memory
+from training.measures import Usage
 from training.options import Options
 from training.provenance import environment
 from training.recipes import Recipe
+from training.run_lock import alone
 from training.run_record import LOG, append_log, main_metric, reductions, write_run
 from training.starts import start
 from training.validation import validate
@@ -50,7 +51,8 @@ def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
         The run's folder: ``run.json``, ``log.jsonl``, ``curves.png`` and ``bundle/``.
 
     Raises:
-        MedzooError: The name, the data or an option cannot be used.
+        MedzooError: The name, the data or an option cannot be used, another process is at work on the same run, or
+            the disk is full.
         Stopped: SIGTERM or Ctrl-C; the same command goes on.
     """
     entry = find(name)
@@ -64,40 +66,57 @@ def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
     run = work / "runs" / name
     # Before hours of decoding: it may be asked for and not be installed.
     events = EventFiles(run / "events") if options.tensorboard and accelerator.is_main_process else None
-    corpus = gather(
-        source,
-        data,
-        work / "cache",
-        recipe,
-        size=options.image_size,
-        limit=options.limit,
-        allow_partial=options.allow_partial,
-        max_rejected=options.max_rejected,
-        sets=dict(options.sets),
-        seed=options.seed,
-    )
+    with alone(run, accelerator):
+        corpus = gather(
+            source,
+            data,
+            work / "cache",
+            recipe,
+            size=options.image_size,
+            limit=options.limit,
+            allow_partial=options.allow_partial,
+            max_rejected=options.max_rejected,
+            sets=dict(options.sets),
+            seed=options.seed,
+        )
+        _pretrain(entry, corpus, recipe, contract, work, options, accelerator, events)
+    return run
+
+
+def _pretrain(
+    entry: Weights,
+    corpus: Corpus,
+    recipe: Recipe,
+    contract: InputContract,
+    work: Path,
+    options: Options,
+    accelerator: Accelerator,
+    events: EventFiles | None,
+) -> None:
+    """Train on the corpus and leave the record of it, unless a run with the same settings is complete."""
+    run, source = work / "runs" / entry.name, corpus.source
     with accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
         model = start(entry, options.seed, options.random, options.imagenet_weights, work)
     model.medzoo = replace(model.medzoo, weights=entry.name, input=contract, classes=source.labels, task=source.task)
-    energy = Energy(accelerator.device)
-    checkpoints = _checkpoints(run, entry, corpus, options)
+    usage = Usage(accelerator.device)
+    checkpoints = _checkpoints(run, entry, corpus, options, usage)
     if not options.restart and _is_done(run, checkpoints):
         say(f"{run} is complete; nothing is left to do (--restart begins anew)")
-        return run
+        return
     if accelerator.is_main_process:
         _make_way(run, checkpoints, options)
     accelerator.wait_for_everyone()
     try:
         history = _train(model, corpus, recipe, options, accelerator, run, checkpoints, events)
     except Stopped as stopped:
-        say(f"{name}: {stopped}")
+        say(f"{entry.name}: {stopped}")
         raise
     if not accelerator.is_main_process:
-        return run
+        return
     record = {
         "schema": 1,
         "kind": "pretrain",
-        "name": name,
+        "name": entry.name,
         "medzoo": __version__,
         "recipe": asdict(recipe),
         "image_size": options.image_size,
@@ -113,17 +132,15 @@ def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
             "precision": accelerator.mixed_precision,
             "compiled": options.execution.compile,
         },
-        "peak_memory": peak_memory(accelerator.device),
-        "energy_joules": energy.used(),
+        **usage.total(),
         "history": history,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
     }
     write_run(run, model, entry, corpus, record)
     checkpoints.clear()
-    return run
 
 
-def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options) -> Checkpoints:
+def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options, usage: Usage) -> Checkpoints:
     """The run's checkpoints, and what a run must have in common with them."""
     settings = {
         "weight": entry.name,
@@ -133,7 +150,7 @@ def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options) ->
         "seed": options.seed,
         "data": [[part.cache.folder.name, int(corpus.held[part.rows].sum())] for part in corpus.slices],
     }
-    return Checkpoints(run / "checkpoints", settings, options.checkpoint_every)
+    return Checkpoints(run / "checkpoints", settings, options.checkpoint_every, meter=usage)
 
 
 def _is_done(run: Path, checkpoints: Checkpoints) -> bool:

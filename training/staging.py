@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,9 +71,8 @@ class Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._commit()
-        self._pixels.close()
-        self._journal.close()
+        with closing(self._pixels), closing(self._journal):  # on a full disk too, where the rest cannot be written
+            self._commit()
 
     @property
     def _final(self) -> Path:
