@@ -32,6 +32,7 @@ from training.corpus import Corpus, Slice
 from training.evidence import Evidence, read_evidence, transfers
 from training.outcome import ArmFacts, Outcome
 from training.publishing.card_check import check_card
+from training.ranking import Ranking
 from training.site import write_site
 from training.validation import validate
 
@@ -87,7 +88,7 @@ def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> Outcome:
         ArmFacts("Domain_IN", NAME, "1" * 64, reduced, "paper", "c0ffee"),
     ]
     seen = np.arange(100) < 7
-    return Outcome("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, {})
+    return Outcome("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, Ranking(), {})
 
 
 @pytest.fixture

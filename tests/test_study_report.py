@@ -13,9 +13,11 @@ import pytest
 from comparisons import EPOCHS, comparison, labelled
 
 from medzoo.comparison.protocol import Protocol
+from medzoo.transferability.agreement import agreement
 from training.datasets import DATASETS
 from training.outcome import ARMS, ArmFacts, Outcome, read_outcomes
 from training.paper import TABLE_2
+from training.ranking import Ranking
 from training.study_report import write_report
 from training.study_report.side_by_side import differences, lines, markdown, per_cent
 from training.study_report.summary import limits, summary
@@ -53,6 +55,9 @@ def outcome(target: str, skills: tuple[float, ...], seen: int | None = None, *, 
         mask,
         {} if seen is None else {"exact copy": seen, "same patient": 0},
         {},
+        Ranking({arm: {"LogME": skill, "LEEP": None} for arm, skill in zip(made.arms, skills, strict=False)}, 3.0)
+        if seen
+        else Ranking(),
         {"python": "3.11", "packages": {"torch": "2.6"}, "gpu": None, "git_commit": "0123456789abcdef"},
     )
 
@@ -69,8 +74,7 @@ def outcomes() -> list[Outcome]:
 @pytest.fixture(scope="module")
 def folder(outcomes: list[Outcome], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
-    tau = {"shenzhen": {"log_me": 0.25, "leep": None}}
-    assert write_report(outcomes, folder, tau) == folder / "report.html"
+    assert write_report(outcomes, folder) == folder / "report.html"
     return folder
 
 
@@ -87,9 +91,7 @@ def test_kept_outcomes_give_the_same_files(outcomes: list[Outcome], folder: Path
     for one in outcomes[::-1]:
         one.save(tmp_path / "results")
     again = {one.target: one for one in read_outcomes(tmp_path)}
-    write_report(
-        [again[one.target] for one in outcomes], tmp_path / "new", {"shenzhen": {"log_me": 0.25, "leep": None}}
-    )
+    write_report([again[one.target] for one in outcomes], tmp_path / "new")
     for file in folder.rglob("*.*"):
         assert (tmp_path / "new" / file.relative_to(folder)).read_bytes() == file.read_bytes(), file.name
 
@@ -177,7 +179,7 @@ def test_json_holds_what_the_page_says(outcomes: list[Outcome], folder: Path) ->
     assert [entry["arm"] for entry in shenzhen["convergence"]] == list(ARMS)
 
 
-def test_page_holds_everything(folder: Path) -> None:
+def test_page_holds_everything(folder: Path, outcomes: list[Outcome]) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 1 + 3 + 3 and "<script" not in page and 'src="http' not in page
     for anchor in ("found", "table", "shenzhen", "crc_val_he_7k", "convergence", "seen", "agreement", "runs"):
@@ -185,7 +187,7 @@ def test_page_holds_everything(folder: Path) -> None:
     for text in (
         "86.7",
         "On images that no arm has seen",
-        "+0.25",
+        f"{outcomes[0].ranking.agreement(outcomes[0].comparison)['LogME']:+.2f}",
         "at most 50 images",
         f"{1:064x}",
         "the GPU fell off",
@@ -207,3 +209,11 @@ def test_table_2_is_whole() -> None:
         assert list(row.train) == list(row.validation) == list(ARMS)
         assert row.metric == ("kappa" if DATASETS[name].task == "ordinal" else "accuracy")
         assert all(row.train[arm] > row.validation[arm] for arm in ARMS)
+
+
+def test_the_agreement_is_that_of_the_means(outcomes: list[Outcome]) -> None:
+    found = outcomes[0].ranking.agreement(outcomes[0].comparison)
+    means = [row.estimate.value for row in outcomes[0].comparison.table()]
+    assert found == {"LogME": agreement(CLEAR, means), "LEEP": None}
+    assert found["LogME"] is not None and found["LogME"] > 0.5
+    assert Ranking().agreement(outcomes[0].comparison) == {}

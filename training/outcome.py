@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medzoo.comparison.comparison import Comparison
 from medzoo.errors import RunError
 from medzoo.files import write_json
+from training.ranking import Ranking
 
 RESULTS = "results"
 ARMS = ("IN", "Domain_RI", "Domain_IN", "All_RI", "All_IN")
@@ -55,6 +56,7 @@ class Outcome:
             was not looked for.
         seen_counts: How many images of each kind that are.
         left_out: Images left out of the target, as seen, before it was divided, by kind.
+        ranking: What ``medzoo.recommend`` says of the arms, without fine-tuning any.
         environment: Packages, hardware and code that the study ran with.
     """
 
@@ -66,6 +68,7 @@ class Outcome:
     seen: NDArray[np.bool_] | None
     seen_counts: Mapping[str, int]
     left_out: Mapping[str, int]
+    ranking: Ranking
     environment: Mapping[str, Any]
 
     @cached_property
@@ -92,6 +95,7 @@ class Outcome:
             "seen": seen,
             "seen_counts": dict(self.seen_counts),
             "left_out": dict(self.left_out),
+            "ranking": asdict(self.ranking),
             "environment": dict(self.environment),
         }
         write_json(file, {"schema": 1, "kind": "study", **facts, "comparison": self.comparison.to_dict()})
@@ -121,6 +125,7 @@ class Outcome:
                 seen,
                 data["seen_counts"],
                 data["left_out"],
+                Ranking(**data["ranking"]),
                 data["environment"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -21,6 +21,7 @@ from training.corpus import prepared
 from training.datasets import DATASETS, TARGETS, available
 from training.outcome import ARMS, RESULTS, ArmFacts, Outcome
 from training.provenance import environment
+from training.ranking import rank
 from training.study_seen import seen_by_any
 
 
@@ -175,6 +176,7 @@ def _on_target(
         seen,
         counts,
         left_out,
+        rank(examples, found, options.image_size, workers.device),
         environment(),
     )
 

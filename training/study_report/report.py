@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,26 +25,23 @@ from training.study_report.summary import limits, summary
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "report.json", "pictures"
 # Every arm has one colour in all pictures of the study, whichever arms a target has.
 LOOKS = looks_of(ARMS, ARMS[0])
-# Target to score to weighted Kendall's tau with fine-tuning; None where it is undefined.
-Agreement = Mapping[str, Mapping[str, float | None]]
 
 
-def write_report(outcomes: Sequence[Outcome], folder: Path, agreement: Agreement | None = None) -> Path:
+def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write ``report.html``, ``table.md``, ``table.csv``, ``report.json`` and the folder ``pictures``.
 
     Args:
         outcomes: What the study found, a target each; at least one.
         folder: Where they go; files of these names are replaced.
-        agreement: Target to transferability score to weighted Kendall's tau with the fine-tuned metric, as
-            ``medzoo.transferability.agreement`` gives it; the section is left out without.
 
     Returns:
         The page.
     """
     found, limited = summary(outcomes), limits(outcomes)
+    agreement = _agreement(outcomes)
     write_text(folder / TABLE, markdown(outcomes))
     write_text(folder / CSV, csv_text(list(_long(outcomes))))
-    write_json(folder / JSON, _record(outcomes, found, limited, agreement))
+    write_json(folder / JSON, _record(outcomes, found, limited))
     page = render(
         "study.html",
         style=style(),
@@ -64,14 +61,25 @@ def write_report(outcomes: Sequence[Outcome], folder: Path, agreement: Agreement
         convergence={o.target: _by_arm(o) for o in outcomes},
         verdict=verdict,
         agreement=agreement,
-        scores=list(dict.fromkeys(score for scores in (agreement or {}).values() for score in scores)),
+        scores=list(dict.fromkeys(score for scores in agreement.values() for score in scores)),
+        seconds={o.target: (o.ranking.seconds, _seconds(o)) for o in outcomes},
         weights=_weights(outcomes),
         runs=sum(len(outcome.comparison.records) for outcome in outcomes),
-        hours=sum(record.get("seconds", 0) for o in outcomes for record in o.comparison.records) / 3600,
+        hours=sum(map(_seconds, outcomes)) / 3600,
         citation=CITATION,
     )
     write_text(folder / PAGE, page)
     return folder / PAGE
+
+
+def _agreement(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
+    """Target to score to weighted Kendall's tau with fine-tuning, for the targets whose arms were ranked without."""
+    return {o.target: o.ranking.agreement(o.comparison) for o in outcomes if o.ranking.scores}
+
+
+def _seconds(outcome: Outcome) -> float:
+    """How long a target's runs took, one after another."""
+    return sum(record.get("seconds", 0.0) for record in outcome.comparison.records)
 
 
 def _forest(outcomes: Sequence[Outcome], folder: Path) -> str | None:
@@ -113,9 +121,7 @@ def _long(outcomes: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
                 yield {"target": outcome.target, "images": images, **row}
 
 
-def _record(
-    outcomes: Sequence[Outcome], found: Sequence[str], limited: Sequence[str], agreement: Agreement | None
-) -> dict[str, Any]:
+def _record(outcomes: Sequence[Outcome], found: Sequence[str], limited: Sequence[str]) -> dict[str, Any]:
     """The page's content for other programs; the numbers of all metrics are in the CSV."""
     return {
         "schema": 1,
@@ -145,7 +151,7 @@ def _record(
             for line, outcome in zip(lines(outcomes), outcomes, strict=True)
         ],
         "weights": _weights(outcomes),
-        "agreement": None if agreement is None else {target: dict(scores) for target, scores in agreement.items()},
+        "agreement": {target: _rounded(scores) for target, scores in _agreement(outcomes).items()},
     }
 
 
