@@ -18,10 +18,11 @@ from medzoo.errors import MedzooError, RunError
 from medzoo.examples import Examples, load_examples
 from medzoo.finetuning import finetune
 from medzoo.fingerprints import fingerprint
-from medzoo.inputs import InputContract
+from medzoo.inputs import common_contract
 from medzoo.progress import say
 from medzoo.sources import SOURCES
 from medzoo.store import published, resolve, sha256_of
+from medzoo.strategies import STRATEGIES
 from medzoo.table import unknown
 
 # What a comparison decides itself, for all of its runs.
@@ -31,10 +32,10 @@ _OURS |= {"checkpoints", "resume"}
 
 def compare(
     data: Any,
-    weights: Sequence[str | Path] | Mapping[str, str | Path] | None = None,
+    weights: str | Path | Sequence[str | Path] | Mapping[str, str | Path] | None = None,
     *,
     seeds: int = 1,
-    strategies: Sequence[str] = ("full",),
+    strategies: str | Sequence[str] = ("full",),
     folds: int | None = None,
     share: float = 0.2,
     fractions: Sequence[float] = (1.0,),
@@ -88,15 +89,18 @@ def compare(
     Source:
         The experiment: Jindal and Singh, Traitement du Signal 40(1), 2023. The test: Nadeau and Bengio, 2003.
     """
-    _check(options)
+    strategies = [strategies] if isinstance(strategies, str) else list(strategies)
+    weights = [weights] if isinstance(weights, (str, Path)) else weights
+    _check(options, strategies)
     starts = find_starts(weights, zoo)
     against = _baseline(baseline, starts)
     workers = Workers(jobs, backend, device)
-    contract, notes = _contract(starts, image_size)
+    contracts = {start.arm: open_bundle(start.folder).input for start in starts}
+    contract, notes = common_contract(contracts, image_size)
     given = isinstance(data, Examples)  # decoded already, at a size of its owner's choice
     examples = load_examples(data, contract.geometry, task)
     if not given:
-        examples = replace(examples, notes=(*examples.notes, *notes))
+        examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
     chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
     protocol = Protocol(seeds, chosen, share, tuple(fractions))
     grid = make_grid(examples, starts, protocol, strategies, contract.size, options)
@@ -165,7 +169,18 @@ def make_grid(
     ]
 
 
-def _check(options: Mapping[str, Any]) -> None:
+def _own_split(examples: Examples) -> tuple[str, ...]:
+    """A note where the data brings a split of its own."""
+    if examples.splits is None or not any(examples.splits):
+        return ()
+    return ("The data's own split is not used: all of its images are divided anew.",)
+
+
+def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
+    for strategy in strategies:
+        STRATEGIES[strategy]
+    if not strategies:
+        raise MedzooError("there are no strategies; name one or more, such as 'full'")
     allowed = [name for name in inspect.signature(finetune).parameters if name not in _OURS]
     for name in options:
         if name not in allowed:
@@ -183,21 +198,3 @@ def _baseline(baseline: str | None, starts: Sequence[Start]) -> str:
 
 def _is_imagenet(weight: str) -> bool:
     return weight.endswith("_in") and not any(weight.endswith(f"_{source}_in") for source in SOURCES)
-
-
-def _contract(starts: Sequence[Start], image_size: int | None) -> tuple[InputContract, tuple[str, ...]]:
-    """How images are brought to size: the same way for all starts, that of the first; and a note where they differ.
-
-    Raises:
-        RunError: Their sizes differ and none is asked for.
-    """
-    contracts = [open_bundle(start.folder).input for start in starts]
-    sizes = sorted({contract.size for contract in contracts})
-    if image_size is None and len(sizes) > 1:
-        raise RunError(
-            f"the weights take images of {' and '.join(map(str, sizes))} pixels; give image_size, the same for all"
-        )
-    first = contracts[0].resized(image_size)
-    if len({contract.crop for contract in contracts}) < 2:
-        return first, ()
-    return first, (f"Images are brought to size as {starts[0].arm} takes them ({first.crop}), for all starts alike.",)

@@ -90,3 +90,35 @@ class InputContract:
             mean=tuple(map(float, cfg.get("mean", IMAGENET_MEAN))),
             std=tuple(map(float, cfg.get("std", IMAGENET_STD))),
         )
+
+
+def common_contract(
+    contracts: Mapping[str, InputContract], image_size: int | None = None
+) -> tuple[InputContract, tuple[str, ...]]:
+    """One way to bring images to size, so that weights are compared on the same pixels: that of the first.
+
+    Args:
+        contracts: What each weight expects, by the name a reader knows it by; at least one.
+        image_size: Side in pixels, the same for all; default the weights', which must agree.
+
+    Returns:
+        The contract, and a note where the weights crop in different ways.
+
+    Raises:
+        InputError: Their sizes differ and none is asked for.
+
+    Example:
+        >>> both = {"one": InputContract(crop="squash"), "other": InputContract()}
+        >>> common_contract(both, image_size=64)[1]
+        ('Images are brought to size as one takes them (squash), for all weights alike.',)
+    """
+    sizes = sorted({contract.size for contract in contracts.values()})
+    if image_size is None and len(sizes) > 1:
+        raise InputError(
+            f"the weights take images of {' and '.join(map(str, sizes))} pixels; give image_size, the same for all"
+        )
+    name, first = next(iter(contracts.items()))
+    notes: tuple[str, ...] = ()
+    if len({contract.crop for contract in contracts.values()}) > 1:
+        notes = (f"Images are brought to size as {name} takes them ({first.crop}), for all weights alike.",)
+    return first.resized(image_size), notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from medzoo.errors import DataError, MedzooError, ZooError
 from medzoo.examples import Examples, load_examples
 from medzoo.execution import best_device
 from medzoo.features import extract_features
-from medzoo.inputs import InputContract
+from medzoo.inputs import InputContract, common_contract
 from medzoo.losses import balanced_weights, probabilities
 from medzoo.metrics import evaluate, paired_difference, primary
 from medzoo.model import create_model
@@ -80,7 +80,7 @@ def recommend(
         raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
     started = time.perf_counter()
     contracts, unavailable = _available(weights, zoo)
-    contract, notes = _common(contracts, image_size)
+    contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
     examples = _labelled(load_examples(data, contract.geometry, task))
     tried: list[tuple[Candidate, NDArray[np.float32]]] = []
     for weight in contracts:
@@ -138,22 +138,6 @@ def _available(
     return found, unavailable
 
 
-def _common(
-    contracts: Mapping[str | Path, InputContract], image_size: int | None
-) -> tuple[InputContract, tuple[str, ...]]:
-    """One way to bring images to size, so that weights are compared on the same pixels."""
-    sizes = sorted({contract.size for contract in contracts.values()})
-    if image_size is None and len(sizes) > 1:
-        raise MedzooError(
-            f"the weights take images of {' and '.join(map(str, sizes))} pixels; give image_size, the same for all"
-        )
-    name, first = next(iter(contracts.items()))
-    if len({contract.crop for contract in contracts.values()}) < 2:
-        return first.resized(image_size), ()
-    note = f"Images are brought to size as {name} takes them ({first.crop}), for all weights alike."
-    return first.resized(image_size), (note,)
-
-
 def _labelled(examples: Examples) -> Examples:
     """The images that have a label: the others can be neither learned from nor measured on."""
     known = ~np.isnan(examples.targets)
@@ -177,7 +161,7 @@ def _try(
     targets, task = examples.targets, examples.task
     balance = None if task == "multilabel" else balanced_weights(targets)
     found = cross_probe(features, targets, task, examples.groups, folds, seed, class_weights=balance)
-    metrics = evaluate(targets, found, task, examples.classes, groups=examples.groups, seed=seed)
+    metrics = evaluate(targets, found, task, examples.classes, groups=examples.patient_groups(), seed=seed)
     source, reason = _own_outputs(model, features)
     scores = transfer_scores(features, targets, task, source)
     why = {score: reason for score in ("LEEP", "NCE") if reason}
@@ -206,7 +190,7 @@ def _compared(
 
     def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> Any:
         return paired_difference(
-            examples.targets, one, other, examples.task, examples.classes, groups=examples.groups, seed=seed
+            examples.targets, one, other, examples.task, examples.classes, groups=examples.patient_groups(), seed=seed
         )
 
     return tuple(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from makers import class_folders, save_bundle
 from sklearn.metrics import balanced_accuracy_score
 
 from medzoo.comparing import compare
-from medzoo.comparison.cells import DONE, FAILED
+from medzoo.comparison import grid
+from medzoo.comparison.cells import DONE, FAILED, Cell
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
-from medzoo.errors import DataError, MedzooError, RunError
+from medzoo.errors import DataError, InputError, MedzooError, RunError
 from medzoo.examples import Examples
 from medzoo.fingerprints import fingerprint
+from medzoo.inputs import InputContract, common_contract
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "lr": 3e-3, "device": "cpu", "folds": 2}
 VOLATILE = ("seconds", "history")
@@ -193,6 +197,44 @@ def test_convergence_counts_epochs_and_images(found: Comparison) -> None:
     assert always[1].area == pytest.approx(area) and always[1].test is not None and always[1].test.runs == 4
 
 
+def test_convergence_looks_at_all_training_images_alone(data: Path, starts: list[Path]) -> None:
+    both = compare(data, starts[:1], fractions=(1, 0.5), **QUICK)
+    (entry,) = convergence(both, score=0.0)
+    whole = [record["train_images"] for record in both.cells("x", fraction=1.0)]
+    assert entry.images == pytest.approx(np.mean(whole)) and entry.runs == len(whole)
+
+
+def test_it_writes_among_nothing_else(found: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    found.save(tmp_path)  # type: ignore[attr-defined]
+    found.save(tmp_path)  # type: ignore[attr-defined]
+    (tmp_path / "labels.csv").write_text("mine")
+    with pytest.raises(MedzooError, match=r"holds labels\.csv, which is no part of a comparison"):
+        found.save(tmp_path)  # type: ignore[attr-defined]
+    assert (tmp_path / "labels.csv").read_text() == "mine"
+
+
+def die(*_: Any, **__: Any) -> None:
+    """As the system ends a process that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_own_runs_alone(
+    data: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow: each worker process imports torch."""
+    real = grid._run_elsewhere
+
+    def sometimes(cell: Cell, *args: Any) -> Any:
+        return die() if cell.start.arm == "y" and cell.split.fold == 1 else real(cell, *args)
+
+    monkeypatch.setattr(grid, "_run_elsewhere", sometimes)
+    result = compare(data, starts, jobs=2, **QUICK)
+    assert [record["status"] for record in result.records] == [DONE, DONE, DONE, FAILED]
+    assert "its process was killed" in result.failures[0]["error"]
+
+
 def test_one_split_is_measured_by_the_bootstrap(data: Path, starts: list[Path]) -> None:
     result = compare(data, starts, **{**QUICK, "folds": 1, "share": 0.5})
     row = result.table("accuracy")[1]
@@ -208,6 +250,7 @@ def test_one_split_is_measured_by_the_bootstrap(data: Path, starts: list[Path]) 
         ({"backend": "lokky"}, "no backend named 'lokky'; did you mean 'loky'"),
         ({"baseline": "z"}, "no start to compare with named 'z'"),
         ({"seeds": 0}, "seeds is 0"),
+        ({"strategies": "fulll"}, "no strategy named 'fulll'"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_work(
@@ -218,10 +261,21 @@ def test_what_cannot_be_done_is_said_before_the_work(
         compare(data, starts, **{**QUICK, **changes})
 
 
-def test_weights_of_one_name_and_of_several_sizes(data: Path, starts: list[Path], tmp_path: Path) -> None:
+def test_images_come_to_size_one_way_for_all() -> None:
+    squashed, centred = InputContract(64, "squash"), InputContract(64)
+    assert common_contract({"a": centred, "b": centred}) == (centred, ())
+    contract, (note,) = common_contract({"a": squashed, "b": centred}, image_size=32)
+    assert contract == InputContract(32, "squash")
+    assert note == "Images are brought to size as a takes them (squash), for all weights alike."
+    with pytest.raises(InputError, match="take images of 32 and 64 pixels; give image_size, the same for all"):
+        common_contract({"a": centred, "b": InputContract(32)})
+
+
+def test_weights_of_one_name_and_of_none(data: Path, starts: list[Path]) -> None:
     with pytest.raises(RunError, match="two weights are called x"):
         compare(data, [starts[0], starts[0]], **QUICK)
     with pytest.raises(RunError, match="there are no weights"):
         compare(data, [], **QUICK)
+    assert compare(data, starts[0], **{**QUICK, "epochs": 1}).arms == ["x"]
     result = compare(data, {"mine": starts[0]}, **{**QUICK, "epochs": 1})
     assert result.arms == ["mine"] and result.records[0]["weight"] == "x"

@@ -149,6 +149,8 @@ def test_larger_fractions_hold_the_smaller_ones_by_patient() -> None:
         ({"folds": 0}, "folds"),
         ({"fractions": (0.0,)}, "fractions"),
         ({"fractions": ()}, "fractions"),
+        ({"fractions": (0.01, 1)}, "in steps of 0.05"),
+        ({"fractions": (0.5, 0.51)}, "give different ones"),
     ],
 )
 def test_impossible_protocols_are_refused(change: dict[str, object], says: str) -> None:

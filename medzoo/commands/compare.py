@@ -63,6 +63,10 @@ def compare(
     With --out every finished run is kept, and the same command goes on where it was interrupted.
     """
     from medzoo.comparing import compare as start
+    from medzoo.comparison.report import CELLS, check_replaceable
+
+    if out is not None:
+        check_replaceable(out)  # before the work, not after it
 
     found = start(
         data_of(data, Columns(root, path_column, label_column, patient_column), task),
@@ -74,7 +78,7 @@ def compare(
         baseline=baseline,
         task=task,
         image_size=image_size,
-        cells=None if out is None else out / "cells",
+        cells=None if out is None else out / CELLS,
         jobs=jobs,
         backend=backend,
         device=device,
@@ -84,13 +88,13 @@ def compare(
         lr=lr,
         augment=augment,
     )
+    if out is not None:
+        found.save(out)
+        sys.stderr.write(f"saved to {out}\n")
     if as_json:
         print_json(found.to_dict())
     else:
         typer.echo(str(found))
-    if out is not None:
-        found.save(out)
-        sys.stderr.write(f"saved to {out}\n")
 
 
 def listed(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +110,6 @@ def run(cell: Cell, examples: Examples, device: str | None = None) -> dict[str, 
     Raises:
         Stopped: SIGTERM or Ctrl-C.
     """
-    record = {
-        "schema": 1,
-        "kind": "cell",
-        "id": cell.id,
-        "medzoo": __version__,
-        "arm": cell.start.arm,
-        **cell.describe(),
-    }
     started = time.perf_counter()
     try:
         found = _outcome(cell, examples, device)
@@ -125,15 +117,31 @@ def run(cell: Cell, examples: Examples, device: str | None = None) -> dict[str, 
         raise
     # Whatever a network, a driver or a disk does to a cell must not stop the others; what happened is kept and told.
     except Exception as error:  # noqa: BLE001
-        known = isinstance(error, MedzooError)
-        detail = str(error) if known else traceback.format_exc()
-        return {**record, "status": FAILED, "error": str(error) or type(error).__name__, "detail": detail}
-    return {**record, "status": DONE, **found, "seconds": round(time.perf_counter() - started, 2)}
+        detail = str(error) if isinstance(error, MedzooError) else traceback.format_exc()
+        return failure(cell, str(error) or type(error).__name__, detail)
+    return {**_head(cell), "status": DONE, **found, "seconds": round(time.perf_counter() - started, 2)}
+
+
+def failure(cell: Cell, error: str, detail: str = "") -> dict[str, Any]:
+    """The record of a cell that failed."""
+    return {**_head(cell), "status": FAILED, "error": error, "detail": detail or error}
+
+
+def _head(cell: Cell) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "kind": "cell",
+        "id": cell.id,
+        "medzoo": __version__,
+        "arm": cell.start.arm,
+        **cell.describe(),
+    }
 
 
 def _outcome(cell: Cell, examples: Examples, device: str | None) -> dict[str, Any]:
     rows = np.sort(np.concatenate([cell.split.train, cell.split.held]))
     mine = examples if len(rows) == len(examples) else examples.take(rows)
+    mine = replace(mine, splits=None)  # the data's own split has no say in a division made here
     held = np.isin(rows, cell.split.held)
     report = finetune(
         cell.start.folder,

@@ -21,7 +21,7 @@ class Convergence:
         score: The score to reach.
         reached: Runs that reach it in any epoch.
         runs: All runs.
-        epochs: Median over the runs of the first epoch that reaches it; ``None`` where fewer than half do.
+        epochs: Median over the runs of the first epoch that reaches it; ``None`` where half of them or more do not.
         images: The same in images seen in training.
         area: Mean of the metric over the epochs: the higher, the earlier it is good.
         test: The area against the baseline's, paired; ``None`` for the baseline.
@@ -46,7 +46,7 @@ def convergence(
         comparison: What was run.
         metric: Default the task's primary one; measured after every epoch on the held-out images.
         score: What to reach; default what the baseline has after its last epoch, in the mean.
-        strategy: Default the first there is; one that has no epochs gives an empty list.
+        strategy: Default the first there is that has epochs; one that has none gives an empty list.
 
     Returns:
         One entry a start, on all training images.
@@ -56,6 +56,9 @@ def convergence(
         >>> convergence(compare("my_images/"))[0].epochs  # doctest: +SKIP
     """
     metric = metric or comparison.primary
+    strategy = strategy or next(
+        (record["strategy"] for record in comparison.records if record.get("history")), comparison.strategies[0]
+    )
     curves = {arm: _curves(comparison, arm, metric, strategy) for arm in comparison.arms}
     curves = {arm: found for arm, found in curves.items() if found}
     if not curves:
@@ -63,9 +66,11 @@ def convergence(
     if score is None:
         ends = [line[-1] for line in (curves.get(comparison.baseline) or next(iter(curves.values()))).values()]
         score = float(np.nanmean(ends)) if np.isfinite(ends).any() else float("nan")
-    images = {record["arm"]: record["train_images"] for record in comparison.records if record["status"] == DONE}
+    # The runs behind the curves alone: others may have trained on a share of the images.
+    runs = {arm: [r for r in comparison.cells(arm, strategy) if r["status"] == DONE] for arm in curves}
+    images = {arm: float(np.mean([r["train_images"] for r in mine])) for arm, mine in runs.items()}
+    ratio = float(np.mean([len(r["rows"]) / r["train_images"] for mine in runs.values() for r in mine]))
     base = curves.get(comparison.baseline, {})
-    ratio = float(np.mean([len(r["rows"]) / r["train_images"] for r in comparison.records if r["status"] == DONE]))
     found = []
     for arm, lines in curves.items():
         first = [next((epoch for epoch, v in enumerate(line, 1) if v >= score), np.inf) for line in lines.values()]

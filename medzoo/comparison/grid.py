@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from medzoo.comparison.cells import DONE, Cell, run
+from medzoo.comparison.cells import DONE, Cell, failure, run
 from medzoo.errors import RunError
 from medzoo.examples import Examples
 from medzoo.execution import best_device
@@ -30,7 +31,7 @@ class Workers:
     """Who runs the cells.
 
     Attributes:
-        jobs: Cells at a time. Several on one GPU share it: each takes its turn and its part of the memory.
+        jobs: Cells at a time. Several on one GPU share it, and each may use its part of the memory.
         backend: joblib's: ``loky`` (processes of this machine), ``dask`` or ``ray`` (several machines; their client or
             cluster is the one that is connected when the comparison starts), ``sequential``.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one. Several GPUs are taken in turn.
@@ -94,15 +95,39 @@ def _run(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Any:
     if workers.jobs == 1 or workers.backend == "sequential" or len(cells) < 2:
         return (run(cell, examples, workers.device_of(number)) for number, cell in enumerate(cells))
     _register(workers.backend)
+    return _side_by_side(cells, examples, workers)
+
+
+def _side_by_side(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
+    """Run cells in other processes; where one is killed (for memory, say), those that it left run alone."""
+    left = {cell.id: cell for cell in cells}
+    try:
+        for record in _elsewhere(cells, examples, workers):
+            del left[record["id"]]
+            yield record
+    except TerminatedWorkerError:
+        for cell in left.values():
+            try:
+                yield from _elsewhere([cell], examples, workers)
+            except TerminatedWorkerError:
+                yield failure(cell, "its process was killed; is there enough memory?")
+
+
+def _elsewhere(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Any:
     threads = max(1, (os.cpu_count() or 1) // workers.jobs)
-    parallel = Parallel(n_jobs=workers.jobs, backend=workers.backend, return_as="generator_unordered")
+    # Two at least: joblib runs a single job in this process, which a killed one must not take along.
+    parallel = Parallel(n_jobs=max(2, workers.jobs), backend=workers.backend, return_as="generator_unordered")
     return parallel(
-        delayed(_run_elsewhere)(cell, examples, workers.device_of(number), threads) for number, cell in enumerate(cells)
+        delayed(_run_elsewhere)(cell, examples, workers.device_of(number), threads, workers.jobs)
+        for number, cell in enumerate(cells)
     )
 
 
-def _run_elsewhere(cell: Cell, examples: Examples, device: str | None, threads: int) -> dict[str, Any]:
+def _run_elsewhere(cell: Cell, examples: Examples, device: str | None, threads: int, jobs: int) -> dict[str, Any]:
     torch.set_num_threads(threads)  # all cores for each of several jobs would stand in each other's way
+    where = best_device(device)
+    if where.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(1 / jobs, where)
     return run(cell, examples, device)
 
 

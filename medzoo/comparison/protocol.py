@@ -61,6 +61,13 @@ class Protocol:
         wrong = [fraction for fraction in self.fractions if not 0 < fraction <= 1]
         if wrong or not self.fractions:
             raise RunError(f"fractions are {self.fractions}; give shares of the training images above 0 and up to 1")
+        parts = [round(fraction * PARTS) for fraction in self.fractions]
+        far = [f for f, part in zip(self.fractions, parts, strict=True) if abs(part / PARTS - f) > 0.1 * f]
+        if far or len(set(parts)) < len(parts):
+            given = ", ".join(f"{fraction:g}" for fraction in self.fractions)
+            raise RunError(
+                f"fractions are {given}; they are drawn in steps of {1 / PARTS:g}: give different ones, from that on"
+            )
 
     def splits(self, targets: NDArray[Any], groups: NDArray[np.str_]) -> Iterator[Split]:
         """All divisions, by patient and stratified by label.

@@ -26,6 +26,8 @@ from medzoo.table import unknown
 from medzoo.templates import render
 
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "comparison.json", "pictures"
+# Where the command keeps finished runs.
+CELLS = "cells"
 
 
 @dataclass(frozen=True)
@@ -222,12 +224,30 @@ def sentences(view: View) -> list[str]:
     return found
 
 
+def check_replaceable(folder: Path) -> None:
+    """Refuse to write among anything but an earlier comparison, or the runs that one keeps.
+
+    Raises:
+        MedzooError: A file, or a folder of other things, stands there.
+    """
+    if folder.is_dir():
+        others = {path.name for path in folder.iterdir()} - {PAGE, TABLE, CSV, JSON, PICTURES, CELLS}
+        if others:
+            raise MedzooError(f"{folder} holds {min(others)}, which is no part of a comparison; give another folder")
+    elif folder.exists():
+        raise MedzooError(f"{folder} is a file; give a folder to save the comparison in")
+
+
 def save(comparison: Comparison, folder: Path) -> Path:
     """Write ``report.html``, ``table.md``, ``table.csv``, ``comparison.json`` and the folder ``pictures``.
 
     Returns:
         The page.
+
+    Raises:
+        MedzooError: Something else than an earlier comparison stands there.
     """
+    check_replaceable(folder)
     view = View.of(comparison)
     write_json(folder / JSON, comparison.to_dict())
     write_text(folder / TABLE, markdown(comparison))

@@ -40,6 +40,7 @@ def verdict(test: Test) -> Verdict:
 
     Returns:
         ``better`` or ``worse`` only where the 95 % interval leaves out 0 and the corrected p-value is below 0.05.
+        One run a start decides nothing: its interval knows the spread over patients, not that over trainings.
 
     Example:
         >>> print(verdict(Test(Estimate(0.03, 0.01, 0.05), 0.01, 15, adjusted=0.04)))
@@ -50,6 +51,8 @@ def verdict(test: Test) -> Verdict:
         too close to call
     """
     found = test.difference
+    if test.runs == 1:
+        return Verdict(UNKNOWN, "one run a start: trained anew, each would differ; give more seeds or folds")
     if found.value is None or found.low is None or found.high is None:
         return Verdict(UNKNOWN, found.why)
     if found.low <= 0 <= found.high:
