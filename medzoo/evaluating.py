@@ -171,10 +171,18 @@ def evaluate(
         weights=info.weights,
         data=found.name,
         metrics=metrics,
-        predictions=replace(predictions, classes=found.classes),
+        predictions=replace(
+            predictions, classes=found.classes, threshold=None if threshold is None else metrics.threshold
+        ),
         targets=found.targets,
         patients=found.patients,
-        settings={"tta": tta, "image_size": info.input.size, "bootstrap": bootstrap, "seed": seed},
+        settings={
+            "tta": tta,
+            "image_size": info.input.size,
+            "bootstrap": bootstrap,
+            "seed": seed,
+            "threshold": threshold,
+        },
         notes=tuple(found.notes),
         seconds=time.perf_counter() - started,
     )

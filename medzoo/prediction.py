@@ -37,6 +37,8 @@ class Predictions:
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
         probabilities: ``float32 [N, C]``; rows add up to 1 unless ``multilabel``.
         unreadable: Images that were left out, each with the reason.
+        threshold: Probability from which the positive class (``binary``: one number) or each class (``multilabel``: C
+            numbers) is predicted, where another was chosen than 0.5.
     """
 
     ids: tuple[str, ...]
@@ -44,16 +46,19 @@ class Predictions:
     task: str
     probabilities: NDArray[np.float32]
     unreadable: tuple[tuple[str, str], ...] = ()
+    threshold: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def labels(self) -> list[str]:
-        """Each image's most probable class; for ``multilabel`` those of at least 0.5, joined by ``|``."""
-        if self.task != "multilabel":
-            return [self.classes[i] for i in self.probabilities.argmax(1)]
-        return ["|".join(np.asarray(self.classes)[row >= 0.5]) for row in self.probabilities]
+        """Each image's most probable class; for ``multilabel`` all from 0.5 (or ``threshold``) on, joined by ``|``."""
+        if self.task == "multilabel":
+            return ["|".join(np.asarray(self.classes)[row >= (self.threshold or 0.5)]) for row in self.probabilities]
+        if self.task == "binary" and self.threshold is not None:
+            return [self.classes[int(row[1] >= self.threshold[-1])] for row in self.probabilities]
+        return [self.classes[i] for i in self.probabilities.argmax(1)]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dictionary an image, for JSON or a table."""
@@ -118,7 +123,8 @@ def predict(
 
     Args:
         model: A model made by ``create_model`` or ``finetune``, a bundle's folder or a weight's name.
-        images: A file, a folder (searched below), or one or several paths, PIL images, arrays or tensors.
+        images: A file, a folder (searched below for names that end as an image's do; DICOM files without an ending are
+            read where their paths are given), or one or several paths, PIL images, arrays or tensors.
         tta: Test-time augmentation: a name in ``medzoo.views.TTA``, best the one the model was trained with as
             ``augment``; probabilities are the mean over 5 small shifts (``light``, ``cxr``), 4 mirrorings (``efi``) or
             8 mirrorings and quarter turns (``hwsi``), and take as many times longer.

@@ -303,3 +303,11 @@ def test_the_command_writes_overlays_and_names_what_it_leaves_out(
     assert [path.name[:8] for path in sorted(heat.iterdir())] == [f"{n:05}_{n}_" for n in (0, 1, 3, 4, 5)]
     again = CliRunner().invoke(app, words)
     assert "heat is there already" in str(again.exception)
+
+
+def test_labels_follow_the_threshold() -> None:
+    two = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    names = {"ids": ("0", "1"), "classes": ("no", "yes"), "probabilities": two}
+    assert Predictions(task="binary", **names).labels == ["no", "yes"]
+    assert Predictions(task="binary", threshold=(0.05, 0.05), **names).labels == ["yes", "yes"]
+    assert Predictions(task="multilabel", threshold=(0.95, 0.05), **names).labels == ["yes", "yes"]

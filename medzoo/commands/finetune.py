@@ -83,7 +83,7 @@ def finetune(
     from medzoo.finetuning import finetune as tune
     from medzoo.interrupts import Stopped
     from medzoo.progress import say
-    from medzoo.report import check_free
+    from medzoo.saving import check_free
 
     if out is not None:
         check_free(out)  # before the work, not after it
@@ -119,10 +119,10 @@ def finetune(
         if out is not None:
             say("stopped, and saved; the same command with --resume goes on")
         raise
+    if out is not None:  # before anything is printed: a closed pipe must not cost the model
+        report.save(out)
+        sys.stderr.write(f"saved to {out}\n")
     if as_json:
         print_json(report.to_dict())
     else:
         typer.echo(str(report))
-    if out is not None:
-        report.save(out)
-        sys.stderr.write(f"saved to {out}\n")

@@ -13,7 +13,7 @@ from medzoo.commands.options import Device, Json, Tta, Zoo, print_json
 
 def predict(
     model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or a weight's name.")],
-    images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Images, or one folder of images.")],
     out: Annotated[Path | None, typer.Option(help="Write a CSV or JSON file.", show_default="print")] = None,
     tta: Tta = "none",
     gradcam: Annotated[
@@ -38,7 +38,8 @@ def predict(
         _check_new(gradcam)
     network = create_model(model, zoo=zoo)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device, "skip_unreadable": skip_unreadable}
-    found = predict_images(network, images, tta=tta, **options)
+    given = images[0] if len(images) == 1 else images
+    found = predict_images(network, given, tta=tta, **options)
     for _, reason in found.unreadable:
         sys.stderr.write(f"left out: {reason}\n")
     if out is not None:
@@ -48,7 +49,7 @@ def predict(
     else:
         typer.echo(found.to_csv(), nl=False)
     if gradcam is not None:
-        _overlays(network, images, gradcam, options)
+        _overlays(network, given, gradcam, options)
 
 
 def _check_new(folder: Path) -> None:
@@ -58,7 +59,7 @@ def _check_new(folder: Path) -> None:
         raise MedzooError(f"{folder} is there already; give a new or empty folder for the overlays")
 
 
-def _overlays(network: Any, images: Path, folder: Path, options: dict[str, Any]) -> None:
+def _overlays(network: Any, images: Path | list[Path], folder: Path, options: dict[str, Any]) -> None:
     from medzoo.files import replacing_folder
     from medzoo.gradcam import explain
 
