@@ -3,6 +3,8 @@
 #   make test    install, then lint, type-check and run the fast tests
 PYTHON ?= python3
 BIN := .venv/bin
+# One process a core, each test file in one: a file's fixtures are made once, and a worker holds over a gigabyte.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-real test-all lint install clean
 
@@ -11,14 +13,14 @@ demo: install
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training demo
 
 test: install lint
-	$(BIN)/python -m pytest -m "not real and not slow"
+	$(PYTEST) -m "not real and not slow"
 
 # On the real images in ../shared/real, or where MEDZOO_REAL says.
 test-real: install
-	$(BIN)/python -m pytest -m real
+	$(PYTEST) -m real
 
 test-all: install lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

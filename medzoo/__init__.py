@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from medzoo.errors import MedzooError
     from medzoo.evaluating import Evaluation, evaluate
     from medzoo.exporting import Exported, export
+    from medzoo.features import Features, extract_features
     from medzoo.finetuning import finetune
     from medzoo.gradcam import Explanation, explain
+    from medzoo.metrics.operating import OperatingPoint
     from medzoo.model import create_model
     from medzoo.overlap.audit import Audit
     from medzoo.overlap.auditing import audit
@@ -42,7 +44,9 @@ _PUBLIC = {
     "Evaluation": "medzoo.evaluating",
     "Explanation": "medzoo.gradcam",
     "Exported": "medzoo.exporting",
+    "Features": "medzoo.features",
     "MedzooError": "medzoo.errors",
+    "OperatingPoint": "medzoo.metrics.operating",
     "Predictions": "medzoo.prediction",
     "Recommendation": "medzoo.recommendation",
     "Report": "medzoo.report",
@@ -54,6 +58,7 @@ _PUBLIC = {
     "evaluate": "medzoo.evaluating",
     "explain": "medzoo.gradcam",
     "export": "medzoo.exporting",
+    "extract_features": "medzoo.features",
     "finetune": "medzoo.finetuning",
     "get_weights": "medzoo.catalog",
     "list_models": "medzoo.weights",
@@ -71,7 +76,9 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Exported",
+    "Features",
     "MedzooError",
+    "OperatingPoint",
     "Predictions",
     "Recommendation",
     "Report",
@@ -84,6 +91,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "extract_features",
     "finetune",
     "get_weights",
     "list_models",

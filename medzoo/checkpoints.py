@@ -121,8 +121,8 @@ class Checkpoints:
                     os.fsync(file.fileno())
         except (OSError, SafetensorError) as error:
             raise RunError(
-                f"the checkpoint {path} cannot be written ({error.__cause__ or error}); the run goes on from the last one when there is "
-                "room and the same command is given again"
+                f"the checkpoint {path} cannot be written ({error.__cause__ or error}); "
+                "the run goes on from the last one when there is room and the same command is given again"
             ) from error
         self.last = time.monotonic()
         for old in self.files[:-KEPT]:

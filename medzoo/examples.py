@@ -59,6 +59,10 @@ class Examples:
         """What must not be divided by a split: the patient, or the image where none is known."""
         return groups_of(self.ids, self.patients)
 
+    def patient_groups(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.str_] | None:
+        """What intervals resample among some rows: ``groups``, or ``None`` (images) where no patient is known."""
+        return None if self.patients is None else self.groups[rows]
+
     def take(self, rows: NDArray[Any]) -> Examples:
         """The same data set with only some rows (indices or a mask); their images are copied."""
         index = np.arange(len(self))[rows]

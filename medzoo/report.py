@@ -27,10 +27,8 @@ from medzoo.page import page
 from medzoo.pictures.findings import Findings
 from medzoo.pictures.gallery import OVERVIEW, available, draw
 from medzoo.plots import save_figure
-from medzoo.saving import check_free, check_savable, config_of, save_model, save_trained
+from medzoo.saving import check_free, check_savable, save_trained
 from medzoo.zoo.upload import upload
-
-__all__ = ["Report", "check_free", "config_of", "save_model"]
 
 CURVES = "curves.png"
 PAGE = "report.html"
@@ -146,7 +144,7 @@ class Report:
             threshold=threshold,
             sensitivity=sensitivity,
             specificity=specificity,
-            groups=None if self.examples.patients is None else self.examples.groups[self.held],
+            groups=self.examples.patient_groups(self.held),
         )
 
     @cached_property

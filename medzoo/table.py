@@ -8,6 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from medzoo.errors import UnknownNameError
 
+_SHOWN = 20  # names in an error; ImageNet has a thousand
+
 
 class Named(Protocol):
     """Anything with a name."""
@@ -75,7 +77,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
         known: What is allowed.
 
     Returns:
-        One line; the nearest names, or all of them when none is near.
+        One line; the names near it, or when none is, all of them: of more than 20 the nearest 20, and how many more.
 
     Example:
         >>> unknown("head", "mpl", ["mlp", "linear"])
@@ -83,5 +85,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names) or 'none'}"
-    return f"no {kind} named {name!r}; {hint}"
+    if near:
+        return f"no {kind} named {name!r}; did you mean {' or '.join(map(repr, near))}?"
+    if len(names) <= _SHOWN:
+        return f"no {kind} named {name!r}; known: {', '.join(names) or 'none'}"
+    shown = difflib.get_close_matches(str(name), names, n=_SHOWN, cutoff=0.0)
+    return f"no {kind} named {name!r}; known: {', '.join(shown)} and {len(names) - _SHOWN:,} more"

@@ -63,6 +63,18 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports with empty pictures: drawing takes most of the time of saving one, and is tested elsewhere."""
+
+    def save_figure(figure: object, path: Path) -> Path:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\x89PNG")
+        return path
+
+    monkeypatch.setattr("medzoo.report.save_figure", save_figure)
+
+
+@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A Hub that cannot be reached and an empty cache: the client reads its settings once, when it is imported."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -21,7 +21,7 @@ from medzoo.inputs import InputContract
 from medzoo.metrics import primary
 from medzoo.model import create_model
 from medzoo.modelinfo import Model, ModelInfo
-from medzoo.report import config_of, save_model
+from medzoo.saving import config_of, save_model
 from medzoo.sources import SOURCES
 from medzoo.weights import find
 from training.card import card

@@ -26,7 +26,9 @@ from medzoo.analysis.shuffling import shuffle_tiles, tile_orders
 from medzoo.analysis.stages import stages_of, watched
 from medzoo.analysis.truncating import MOST, few_enough, truncation_curve
 from medzoo.analyzing import Analysis
+from medzoo.bundle import RUN
 from medzoo.errors import DataError, MedzooError
+from medzoo.files import write_json
 from medzoo.modelinfo import Model, pooled_features
 
 CLASSES = ("red", "green", "blue")
@@ -51,7 +53,7 @@ def tuned(tiny: Path, colours: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("tuned")
     for seed in (0, 1):
         report = finetune(tiny, colours, epochs=4, batch_size=8, lr=3e-3, validation=0.5, seed=seed, device="cpu")
-        report.save(folder / f"seed{seed}")
+        write_json(report.save(folder / f"seed{seed}", images=False) / RUN, report.to_dict())  # with what was held out
     return folder / "seed0", folder / "seed1"
 
 

@@ -130,11 +130,12 @@ def test_truncation_refuses_what_it_cannot_do(zoo: Path, tiny: Path) -> None:
         create_model(tiny, truncate=2, num_classes=2)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("head", ["linear", "mlp"])
 def test_a_truncated_grey_model_is_saved_and_loaded(zoo: Path, tmp_path: Path, head: str) -> None:
     model = create_model(NAME, truncate=1, in_chans=1, num_classes=2, head=head, zoo=zoo)
     report = finetune(model, pictures(("red", "green"), 6), epochs=1, batch_size=4, device="cpu")
-    folder = report.save(tmp_path / "mine")
+    folder = report.save(tmp_path / "mine", images=False)
     again = create_model(folder)
     images = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
@@ -175,6 +176,7 @@ def test_feature_maps_of_a_truncated_grey_model(zoo: Path) -> None:
         create_model(NAME, features_only=True, num_classes=2, zoo=zoo)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("what", "said"), [("all", "all"), (2, "stem and 2 blocks"), (0, "stem")])
 def test_what_is_frozen_stays_as_it_is_in_training(zoo: Path, tmp_path: Path, what: str | int, said: str) -> None:
     model = create_model(NAME, num_classes=2, head="linear", freeze=what, zoo=zoo)
@@ -194,7 +196,7 @@ def test_what_is_frozen_stays_as_it_is_in_training(zoo: Path, tmp_path: Path, wh
         assert not any(key.startswith(still) for key in changed)
         assert "features.denseblock3.denselayer1.norm1.running_mean" in changed
     # The names are as before, so that the file fits every other program.
-    assert load_bundle(resolve(report.save(tmp_path / "mine"))).state_dict().keys() == before.keys()
+    assert load_bundle(resolve(report.save(tmp_path / "mine", images=False))).state_dict().keys() == before.keys()
 
 
 def test_freezing_can_be_taken_back(zoo: Path) -> None:

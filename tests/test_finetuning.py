@@ -56,6 +56,12 @@ def learnt(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return finetune(tiny, data, epochs=8, batch_size=8, lr=3e-3, device="cpu")
 
 
+@pytest.fixture(scope="module")
+def saved(learnt: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run with all its pictures; nobody may write to it."""
+    return learnt.save(tmp_path_factory.mktemp("saved") / "mine")
+
+
 def test_it_learns_and_says_what_it_measured(learnt: Report) -> None:
     assert learnt.metrics["accuracy"].value == 1.0
     assert learnt.model.medzoo.classes == ("blue", "green", "red")
@@ -98,37 +104,36 @@ def test_the_curves_are_a_picture(learnt: Report, tmp_path: Path) -> None:
         assert image.width > 600
 
 
-def test_a_saved_model_is_the_same_model(learnt: Report, tmp_path: Path) -> None:
-    folder = learnt.save(tmp_path / "mine")
-    files = {path.name for path in folder.iterdir()}
+def test_a_saved_model_is_the_same_model(learnt: Report, saved: Path) -> None:
+    files = {path.name for path in saved.iterdir()}
     assert files == {
         *("model.safetensors", "head.safetensors"),
         *("config.json", "run.json", "README.md", "curves.png", "report.html", "pictures"),
     }
-    model, images = create_model(folder), noise(4)
+    model, images = create_model(saved), noise(4)
     with torch.no_grad():
         assert torch.equal(model(images), learnt.model(images))
     info = model.medzoo
     assert (info.classes, info.task, info.head, info.weights) == (("blue", "green", "red"), "multiclass", "mlp", "mine")
     assert info.input == learnt.model.medzoo.input
     new = pictures(("red",), 2, seed=5)[0]
-    assert predict(folder, new).labels == ["red", "red"]
-    assert (folder / "README.md").read_text().startswith("---\n")
-    assert json.loads((folder / "run.json").read_text())["held_out"] == list(learnt.ids)
+    assert predict(saved, new).labels == ["red", "red"]
+    assert (saved / "README.md").read_text().startswith("---\n")
+    assert json.loads((saved / "run.json").read_text())["held_out"] == list(learnt.ids)
 
 
-def test_timm_finds_the_features_of_a_model_with_an_mlp_head(learnt: Report, tmp_path: Path) -> None:
-    folder = learnt.save(tmp_path / "mine")
-    backbone = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
+def test_timm_finds_the_features_of_a_model_with_an_mlp_head(learnt: Report, saved: Path) -> None:
+    backbone = timm.create_model(f"local-dir:{saved}", pretrained=True, num_classes=0).eval()
     images = noise(2)
     with torch.no_grad():
         want = learnt.model.forward_head(learnt.model.forward_features(images), pre_logits=True)
         assert torch.equal(backbone(images), want)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_timm_loads_a_model_with_a_linear_head_whole(tiny: Path, tmp_path: Path) -> None:
     report = finetune(tiny, class_folders(tmp_path / "data"), head="linear", **QUICK)
-    folder = report.save(tmp_path / "mine")
+    folder = report.save(tmp_path / "mine", images=False)
     images = noise(2)
     with torch.no_grad():
         want = report.model(images)
@@ -138,16 +143,16 @@ def test_timm_loads_a_model_with_a_linear_head_whole(tiny: Path, tmp_path: Path)
     assert not (folder / "head.safetensors").exists()
 
 
-def test_a_saved_model_goes_on_with_its_own_head(learnt: Report, tmp_path: Path) -> None:
-    folder = learnt.save(tmp_path / "mine")
+def test_a_saved_model_goes_on_with_its_own_head(saved: Path, tmp_path: Path) -> None:
     data = class_folders(tmp_path / "new", ("red", "green", "blue"), each=5, seed=9)
-    report = finetune(folder, data, lr=1e-9, **QUICK)
+    report = finetune(saved, data, lr=1e-9, **QUICK)
     assert report.metrics["accuracy"].value == 1.0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_saving_replaces_a_model_but_nothing_else(learnt: Report, tmp_path: Path) -> None:
-    folder = learnt.save(tmp_path / "mine")
-    assert learnt.save(folder) == folder
+    folder = learnt.save(tmp_path / "mine", images=False)
+    assert learnt.save(folder, images=False) == folder
     photos = class_folders(tmp_path / "photos", each=1)
     with pytest.raises(MedzooError, match=r"photos .*not a saved model.*give another folder"):
         learnt.save(photos)
@@ -159,9 +164,10 @@ def test_saving_replaces_a_model_but_nothing_else(learnt: Report, tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "photos", "file"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_empty_folder_may_be_saved_into(learnt: Report, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert create_model(learnt.save(tmp_path / "empty")).medzoo.head == "mlp"
+    assert create_model(learnt.save(tmp_path / "empty", images=False)).medzoo.head == "mlp"
 
 
 def test_a_head_of_ones_own_is_trained_and_not_saved(tiny: Path, tmp_path: Path) -> None:
@@ -265,6 +271,8 @@ def test_without_a_column_of_patients_the_report_warns(tiny: Path, tmp_path: Pat
     report = finetune(tiny, table(tmp_path / "data"), **QUICK)
     assert report.data["split"].startswith("by image")
     assert any("No patients are known" in note for note in report.data["notes"])
+    assert report.metrics.groups is None
+    assert "resamples of images" in str(report)
 
 
 def test_grades_are_ordinal_where_said_so(tiny: Path, tmp_path: Path) -> None:
@@ -303,11 +311,12 @@ def test_another_image_size(tiny: Path, tmp_path: Path) -> None:
     assert report.model.medzoo.input.size == 40
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_densenet_and_the_papers_head(zoo: Path, tmp_path: Path) -> None:
     report = finetune("densenet121_efi_ri", class_folders(tmp_path / "data", each=4), validation=0.25, zoo=zoo, **QUICK)
     info = report.model.medzoo
     assert (info.head, info.loaded, info.weights) == ("mlp", 725, "densenet121_efi_ri")
-    folder = report.save(tmp_path / "mine")
+    folder = report.save(tmp_path / "mine", images=False)
     images = noise(2)
     with torch.no_grad():
         assert torch.equal(create_model(folder)(images), report.model(images))

@@ -48,18 +48,10 @@ def saved(binary: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
+def hub(undrawn: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     with connected(monkeypatch, tmp_path / "hf") as hub:
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         yield hub
-
-
-def _drawn_before(figure: Figure, path: Path) -> Path:
-    """Drawing takes most of the time of saving, and is tested elsewhere."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"\x89PNG")
-    return path
 
 
 class Page(HTMLParser):
@@ -197,9 +189,9 @@ def test_the_page_holds_everything(binary: Report, saved: Path) -> None:
     assert binary.ids[0] in page.said  # one of the first eight, which are predicted wrongly
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("task", ["multilabel", "ordinal"])
-def test_pages_of_other_tasks(tiny: Path, task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
+def test_pages_of_other_tasks(tiny: Path, task: str, tmp_path: Path) -> None:
     folder = make_report(tiny, task, head="mlp", epochs=0).save(tmp_path / "mine")
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -210,8 +202,8 @@ def test_pages_of_other_tasks(tiny: Path, task: str, monkeypatch: pytest.MonkeyP
     check_metadata(folder)
 
 
-def test_names_cannot_write_into_page_or_card(tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
+@pytest.mark.usefixtures("undrawn")
+def test_names_cannot_write_into_page_or_card(tiny: Path, tmp_path: Path) -> None:
     names = ("<script>alert(1)</script>", 'a|b "c": {d}\n# e')
     folder = make_report(tiny, "binary", names=names).save(tmp_path / "it's 100 % né: {x}")
     page = (folder / "report.html").read_text(encoding="utf-8")
@@ -253,17 +245,15 @@ def test_the_card_says_what_the_data_were(binary: Report, saved: Path) -> None:
     check_card(added)
 
 
-def test_an_undefined_metric_is_left_out_of_the_hubs_tables(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
+@pytest.mark.usefixtures("undrawn")
+def test_an_undefined_metric_is_left_out_of_the_hubs_tables(tiny: Path, tmp_path: Path) -> None:
     folder = make_report(tiny, "binary", one_class=True).save(tmp_path / "mine", images=False)
     assert ModelCard.load(folder / "README.md").data.eval_results is None
     assert "| auroc (main) | undefined | only one class present: healthy |" in (folder / "README.md").read_text()
 
 
-def test_features_are_saved_where_there_are_any(tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
+@pytest.mark.usefixtures("undrawn")
+def test_features_are_saved_where_there_are_any(tiny: Path, tmp_path: Path) -> None:
     report = make_report(tiny, "binary")
     values = np.zeros((len(report.examples), 4), np.float32)
     object.__setattr__(report, "features", Features("tiny", values, report.examples))
@@ -273,8 +263,8 @@ def test_features_are_saved_where_there_are_any(tiny: Path, monkeypatch: pytest.
     assert not (report.save(tmp_path / "mine", images=False) / "features.npz").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failure_leaves_what_was_there(binary: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("medzoo.report.save_figure", _drawn_before)
     folder = binary.save(tmp_path / "mine", images=False)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr("medzoo.report.page", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))

@@ -17,9 +17,13 @@ from training.pretrain import pretrain
 from training.run_lock import alone
 
 NAME = "test_resnet_hwsi_ri"
-HOLD = (
-    "import sys, time, filelock; filelock.FileLock(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(600)"
-)
+HOLD = """
+import sys, time, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture

@@ -49,6 +49,14 @@ def test_a_name_near_nothing_brings_all() -> None:
     assert unknown("fruit", "pear", []) == "no fruit named 'pear'; known: none"
 
 
+def test_a_name_near_nothing_of_many_brings_the_nearest_and_a_count() -> None:
+    many = [f"n{number:08}" for number in range(1000)]
+    said = unknown("class", "zebra n", many)
+    assert said.endswith(" and 980 more")
+    assert len(set(said.removesuffix(" and 980 more").partition("known: ")[2].split(", ")) & set(many)) == 20
+    assert "known: kiwi tree fruit, " in unknown("class", "kwijibo", [*many, "kiwi tree fruit"])
+
+
 def test_an_unknown_weight_is_a_users_mistake_with_the_nearest_names() -> None:
     with pytest.raises(MedzooError, match="densenet121_all_in") as caught:
         WEIGHTS["densenet121_all"]

@@ -14,7 +14,7 @@ from medzoo.files import replacing_folder, write_json, write_text
 from medzoo.metrics import primary
 from medzoo.modelinfo import Model
 from medzoo.plots import draw_curves, save_figure
-from medzoo.report import config_of, save_model
+from medzoo.saving import config_of, save_model
 from medzoo.sources import SOURCES
 from medzoo.weights import Weights
 from training.card import card

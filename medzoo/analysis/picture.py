@@ -25,7 +25,7 @@ def analysis_figure(found: Any) -> Figure:
         (found.truncation, _draw_truncation),
     ]
     there = [(part, draw) for part, draw in parts if part]
-    columns = min(3, len(there))
+    columns = 2 if len(there) == 4 else min(3, len(there))
     rows = -(-len(there) // columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.4), layout="constrained")
     counts = f"{found.images:,} images" + (f", scores of {found.measured:,}" if found.measured < found.images else "")

@@ -71,7 +71,7 @@ class Job:
             found,
             self.examples.task,
             self.examples.classes,
-            groups=self.examples.groups[kept],
+            groups=self.examples.patient_groups(kept),
             bootstrap=bootstrap,
             seed=self.options.seed,
         )

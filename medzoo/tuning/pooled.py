@@ -64,7 +64,7 @@ def put_probe(job: Job, features: Features) -> None:
         features.values[rows],
         examples.targets[rows],
         examples.task,
-        groups=examples.groups[rows],
+        groups=examples.patient_groups(rows),
         class_weights=job.class_weights,
         seed=job.options.seed,
     )

@@ -1,0 +1,45 @@
+"""The studies kept here: tables and cards are what their results say, and nothing large or private lies there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.card import write_cards
+from training.evidence import read_evidence
+from training.outcome import read_outcomes
+from training.study_report.report import csv_of
+from training.study_report.side_by_side import markdown
+
+STUDIES = sorted(Path(__file__).parents[1].glob("docs/studies/*/"))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_tables_are_made_from_the_results(study: Path) -> None:
+    outcomes = read_outcomes(study / "study")
+    assert outcomes
+    assert (study / "study" / "table.md").read_text(encoding="utf-8") == markdown(outcomes)
+    assert (study / "study" / "table.csv").read_text(encoding="utf-8") == csv_of(outcomes)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_cards_are_made_from_results_and_run_records(study: Path, tmp_path: Path) -> None:
+    for file in write_cards(tmp_path, read_evidence(study)):
+        assert (study / "cards" / file.name).read_text(encoding="utf-8") == file.read_text(encoding="utf-8"), file.name
+        if "_in.md" in file.name or "_ri.md" in file.name:
+            record = study / "runs" / file.stem / "run.json"
+            if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["reduced"]:
+                assert f"# {file.stem} (preview)" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_nothing_large_no_weight_and_no_place(study: Path) -> None:
+    for file in study.rglob("*"):
+        if file.is_file():
+            assert file.stat().st_size < 2_000_000, file
+            assert file.suffix in (".md", ".json", ".csv", ".html", ".png", ".jsonl"), file
+            if file.suffix == ".json":
+                text = file.read_text(encoding="utf-8")
+                assert "/work/" not in text and "/home/" not in text and "/tmp/" not in text, file
