@@ -40,7 +40,7 @@ def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
     found, limited = summary(outcomes), limits(outcomes)
     agreement = _agreement(outcomes)
     write_text(folder / TABLE, markdown(outcomes))
-    write_text(folder / CSV, csv_text(list(_long(outcomes))))
+    write_text(folder / CSV, csv_of(outcomes))
     write_json(folder / JSON, _record(outcomes, found, limited))
     page = render(
         "study.html",
@@ -70,6 +70,11 @@ def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
     )
     write_text(folder / PAGE, page)
     return folder / PAGE
+
+
+def csv_of(outcomes: Sequence[Outcome]) -> str:
+    """Every metric of every arm, strategy and share of the images, on all images and on the unseen ones, as CSV."""
+    return csv_text(list(_long(outcomes)))
 
 
 def _agreement(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
