@@ -22,7 +22,7 @@ import torch
 from medzoo import create_model
 from medzoo.bundle import CONFIG
 from medzoo.files import write_json
-from medzoo.report import config_of, save_model
+from medzoo.saving import config_of, save_model
 from medzoo.store import INDEX
 from medzoo.zoo.verify import sha256_of
 

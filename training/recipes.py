@@ -1,4 +1,8 @@
-"""How weights are pretrained, as data: every number with its reason."""
+"""How weights are pretrained, as data: every number with its reason.
+
+No recipe keeps an average of the weights (EMA): on 396 real chest X-rays at 32 px, three seeds, its AUROC was 0.667
+where that of the weights themselves was 0.666 (``benchmarks/README.md``).
+"""
 
 from __future__ import annotations
 
