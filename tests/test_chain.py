@@ -226,4 +226,4 @@ def test_a_complete_set_is_asked_for(chain: SimpleNamespace, capfd: pytest.Captu
     said = capfd.readouterr().err
     assert "holds 36 images of eyepacs, the complete set has 49,169" in said
     assert "--allow-partial" in said
-    assert not (chain.work / "new" / "runs").exists()
+    assert not (chain.work / "new" / "runs" / "densenet121_efi_ri").exists()

@@ -24,7 +24,8 @@ def draw_confusion(axes: Any, found: Findings) -> None:
         shade = "white" if share[row, column] > 0.6 else "black" if number else "0.75"
         axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=size)
     names = drawn_names(found.metrics.classes)
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if count > 3 else {}
+    wide = count > 3 and max(map(len, names)) > 3  # grades such as 0 to 4 have room beside one another
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if wide else {}
     axes.set_xticks(range(count), names, fontsize=8, **slanted)
     axes.set_yticks(range(count), names, fontsize=8)
     axes.tick_params(length=0)

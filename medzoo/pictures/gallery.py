@@ -68,7 +68,7 @@ PICTURES: Table[Picture] = Table(
         ),
         Picture(
             "roc",
-            "Sensitivity against false alarms at every threshold, with AUROC and its 95 % interval.",
+            "Sensitivity against false alarms at every threshold, with AUROC.",
             (draw_roc,),
             lambda found: bool(found.shown),
             "the held-out images are all of one class",

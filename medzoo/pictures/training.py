@@ -31,4 +31,4 @@ def draw_metric(axes: Any, found: Findings) -> None:
             axes.axvline(record["epoch"], color="0.5", linestyle=":", linewidth=1.2, label=f"kept: {record['epoch']}")
     if len(axes.lines) > 1:
         axes.legend(fontsize=8)
-    axes.set_title("Validation, by epoch")
+    axes.set_title("Held-out images, by epoch")
