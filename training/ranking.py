@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from medzoo.bundle import Bundle
 from medzoo.comparison.comparison import Comparison
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples
+from medzoo.files import write_json
+from medzoo.fingerprints import fingerprint
 from medzoo.progress import say
 from medzoo.recommending import recommend
+from medzoo.store import sha256_of
 from medzoo.transferability.agreement import agreement
 
 PROBE = "linear probe"
@@ -47,7 +53,7 @@ class Ranking:
         }
 
 
-def rank(examples: Examples, found: Mapping[str, Bundle], image_size: int, device: str | None) -> Ranking:
+def rank(examples: Examples, found: Mapping[str, Bundle], image_size: int, device: str | None, folder: Path) -> Ranking:
     """Rank a target's arms without fine-tuning any.
 
     Args:
@@ -55,11 +61,16 @@ def rank(examples: Examples, found: Mapping[str, Bundle], image_size: int, devic
         found: Arm to weight.
         image_size: Side of the networks' input in pixels.
         device: Where.
+        folder: Where rankings are kept, as cells are: the same one is not made twice.
 
     Returns:
         The ranking; an empty one, and a line that says why, where the target is too small for it.
     """
     arms: Sequence[str] = list(found)
+    asked = [fingerprint(examples), {arm: sha256_of(found[arm].weights) for arm in arms}, image_size]
+    file = folder / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.json"
+    if file.is_file():
+        return Ranking(**json.loads(file.read_text(encoding="utf-8")))
     try:
         ranking = recommend(examples, [found[arm].folder for arm in arms], image_size=image_size, device=device)
     except MedzooError as error:
@@ -67,4 +78,6 @@ def rank(examples: Examples, found: Mapping[str, Bundle], image_size: int, devic
         return Ranking()
     of = {str(found[arm].folder): arm for arm in arms}
     scores = {of[one.weights]: {PROBE: one.probe.value, **one.scores} for one in ranking.candidates}
-    return Ranking({arm: scores[arm] for arm in arms}, round(ranking.seconds, 1))
+    made = Ranking({arm: scores[arm] for arm in arms}, round(ranking.seconds, 1))
+    write_json(file, asdict(made))
+    return made

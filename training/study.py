@@ -176,7 +176,7 @@ def _on_target(
         seen,
         counts,
         left_out,
-        rank(examples, found, options.image_size, workers.device),
+        rank(examples, found, options.image_size, workers.device, work / "study" / "rankings"),
         environment(),
     )
 
