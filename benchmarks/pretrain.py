@@ -41,7 +41,7 @@ from torchvision.datasets import ImageFolder
 from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool
 from medzoo.engine import fit, make_optimizer
-from medzoo.execution import Execution, best_device, flushed_denormals, tuned_kernels
+from medzoo.execution import Execution, best_device, swift, tuned_kernels
 from medzoo.inputs import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.losses import make_loss
 from medzoo.plan import Plan
@@ -293,7 +293,7 @@ def main() -> None:
     setting = Setting(options, device, torch.bfloat16 if fast else torch.float32, plan)
     images = textures(options.images or options.batch_size * (64 if cuda else 8), options.image_size)
     timers = {way: Timer(device) for way in ("a medzoo", "b ceiling", "c plain")}
-    with tempfile.TemporaryDirectory() as folder, flushed_denormals(), tuned_kernels():
+    with tempfile.TemporaryDirectory() as folder, swift(), tuned_kernels():
         write_files(images, Path(folder))
         ways = {"b ceiling": ceiling(setting, len(images)), "c plain": plain(setting, Path(folder))}
 

@@ -19,7 +19,7 @@ from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples, aligned, load_examples
-from medzoo.execution import best_device, flushed_denormals
+from medzoo.execution import best_device, swift
 from medzoo.model import create_model
 from medzoo.modelinfo import Model, ModelInfo
 
@@ -117,7 +117,7 @@ def analyze(
         check_stages(pair)
         return True
 
-    with flushed_denormals():
+    with swift():
         alike = tried("similarity", compared) or False
         similarity, features = tried("features", lambda: look(pair, alike)) or ((), {})
         blocks = tried("distance", lambda: block_distances(first, second)) or ()

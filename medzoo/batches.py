@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,6 +96,8 @@ class Pool:
         Returns:
             ``float32 [B, C, S, S]`` on the device, in the order of ``index``.
         """
+        if len(self.images) == 1:
+            return self._of_part(0, self.images[0], index, turn)
         out = torch.empty(
             len(index), self.contract.channels, self.contract.size, self.contract.size, device=self.device
         )
@@ -163,7 +165,6 @@ def in_order(count: int, batch_size: int) -> Iterator[slice]:
         yield slice(start, min(start + batch_size, count))
 
 
-@torch.inference_mode()
 def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
     """Logits of a model in evaluation mode, of fewer images at a time where the device's memory is short.
 
@@ -178,19 +179,34 @@ def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64)
     """
     was_training = model.training
     model.eval()
-    found: list[Tensor] = []
-    done = 0
     try:
-        while done < len(rows):
-            try:
-                found.append(model(pool.batch(rows[done : done + batch_size])).float().cpu())
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-                batch_size //= 2
-                torch.cuda.empty_cache()
-            else:
-                done += batch_size
+        return torch.cat(list(outputs(model, pool, rows, batch_size)))
     finally:
         model.train(was_training)
-    return torch.cat(found)
+
+
+@torch.inference_mode()
+def outputs(forward: Callable[[Tensor], Tensor], pool: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """What a network makes of images, batch by batch; smaller ones from where the device's memory is short.
+
+    Args:
+        forward: Maps normalised images to a tensor with a row for each.
+        pool: The images.
+        rows: ``int64 [n]`` image numbers, on the CPU.
+        batch_size: Images at a time, at most.
+
+    Yields:
+        ``float32 [B, ...]`` on the CPU, in the order of ``rows``.
+    """
+    done = 0
+    while done < len(rows):
+        try:
+            found = forward(pool.batch(rows[done : done + batch_size])).float().cpu()
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size //= 2
+            torch.cuda.empty_cache()
+        else:
+            done += len(found)
+            yield found

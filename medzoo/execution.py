@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
+from medzoo.allocation import kept_memory
 from medzoo.errors import RunError
 
 
@@ -85,14 +86,33 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Treat denormal numbers as 0: some 28 of them in ImageNet weights slow a CPU pass several times."""
+def swift() -> Iterator[None]:
+    """Compute without what slows a CPU for nothing, and leave the process as it was.
+
+    Denormal numbers count as 0 (some 28 of them in ImageNet weights slow a pass several times), and memory is kept
+    between layers.
+    """
     was = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
     try:
-        yield
+        with kept_memory():
+            yield
     finally:
         torch.set_flush_denormal(was)
+
+
+@contextmanager
+def laid_out(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """A network on a device with its values in the order that convolutions are fastest with, and back in the usual one.
+
+    ``channels_last`` is a fifth to a third faster on a CPU too.
+    """
+    placed: Any = model
+    placed.to(device, memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        placed.to(memory_format=torch.contiguous_format)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool, in_order
+from medzoo.batches import Part, Pool, outputs
 from medzoo.examples import Examples, load_examples
-from medzoo.execution import best_device, flushed_denormals
+from medzoo.execution import best_device, laid_out, swift
 from medzoo.files import replacing_file
 from medzoo.model import create_model
-from medzoo.modelinfo import Model, head_width, pooled_features
+from medzoo.modelinfo import Model, pooled_features
 from medzoo.progress import bar
 
 
@@ -72,7 +73,7 @@ def extract_features(
         data: A labelled data set of any form that ``finetune`` takes.
         task: As in ``finetune``.
         image_size: Another input size than the weight's, in pixels; for a name or folder.
-        batch_size: Images at a time.
+        batch_size: Images at a time; fewer where a GPU's memory is short.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
         zoo: As in ``create_model``.
 
@@ -92,12 +93,11 @@ def extract_features(
     contract = model.medzoo.input
     examples = load_examples(data, contract.geometry, task)
     where = best_device(device)
-    model.to(where).eval()
+    model.eval()
     pool = Pool([Part(examples.images, AUGMENTS["none"])], contract, where)
-    found = np.empty((len(examples), head_width(model)), np.float32)
-    with torch.inference_mode(), flushed_denormals(), bar("computing features", len(examples)) as advance:
-        for part in in_order(len(examples), batch_size):
-            rows = torch.arange(part.start, part.stop)
-            found[part] = pooled_features(model, pool.batch(rows)).float().cpu().numpy()
-            advance(len(rows), "")
-    return Features(model.medzoo.weights, found, examples)
+    parts = []
+    with laid_out(model, where), swift(), bar("computing features", len(examples)) as advance:
+        for part in outputs(partial(pooled_features, model), pool, torch.arange(len(examples)), batch_size):
+            parts.append(part.numpy())
+            advance(len(part), "")
+    return Features(model.medzoo.weights, np.concatenate(parts), examples)

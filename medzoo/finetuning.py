@@ -17,7 +17,7 @@ from medzoo.batches import Part, Pool
 from medzoo.checkpoints import Checkpoints
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples, load_examples, records_of
-from medzoo.execution import best_device
+from medzoo.execution import best_device, laid_out
 from medzoo.holding import hold_out
 from medzoo.metrics import primary
 from medzoo.modelinfo import Model
@@ -163,7 +163,11 @@ def _report(
     job: Job, outcome: Outcome, held: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
 ) -> Report:
     examples, sides = job.examples, job.sides
-    found, metrics = job.measure(job.model, job.pool, sides.held, bootstrap=RESAMPLES)
+    found = outcome.held
+    if found is None:  # a run that was interrupted after its last epoch
+        with laid_out(job.model, job.pool.device):  # as in training, so that it ends with the same bits
+            found = job.predict(job.model, job.pool, sides.held)
+    metrics = job.judge(found, sides.held, bootstrap=RESAMPLES)
     selection = {} if not len(sides.select) else {"selection": _counted(examples, sides.select)}
     return Report(
         model=job.model,

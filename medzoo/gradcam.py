@@ -22,7 +22,7 @@ from torch import Tensor
 from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool, in_order
 from medzoo.errors import MedzooError
-from medzoo.execution import best_device, flushed_denormals
+from medzoo.execution import best_device, swift
 from medzoo.files import replacing_file
 from medzoo.losses import probabilities
 from medzoo.modelinfo import Model, ModelInfo
@@ -195,7 +195,7 @@ def _explain(
     was_training = model.training
     model.eval()
     try:
-        with flushed_denormals(), torch.enable_grad():
+        with swift(), torch.enable_grad():
             with torch.no_grad():
                 features = model.forward_features(batch)
             features.requires_grad_()  # from here on: the gradient runs through the head alone

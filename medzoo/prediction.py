@@ -17,7 +17,7 @@ from torch import Tensor
 from medzoo.augment import AUGMENTS
 from medzoo.batches import Part, Pool, in_order, predict_logits
 from medzoo.errors import DataError, MedzooError
-from medzoo.execution import best_device, flushed_denormals
+from medzoo.execution import best_device, laid_out, swift
 from medzoo.files import write_json, write_text
 from medzoo.losses import probabilities
 from medzoo.model import create_model
@@ -216,18 +216,18 @@ def infer(
     """
     info: ModelInfo = model.medzoo
     where = best_device(device)
-    model.to(where)
     rows: list[int] = []
     found: list[NDArray[np.float32]] = []
     unreadable: list[tuple[str, str]] = []
-    for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
-        pool = Pool([Part(chunk.images, AUGMENTS["none"])], info.input, where)
-        rows += chunk.rows.tolist()
-        unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
-        with flushed_denormals(), bar("predicting", len(pool)) as advance:
-            for part in in_order(len(pool), batch_size):
-                found.append(_mean(model, pool, torch.arange(part.start, part.stop), views, info.task))
-                advance(part.stop - part.start, "")
+    with laid_out(model, where), swift():
+        for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+            pool = Pool([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+            rows += chunk.rows.tolist()
+            unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
+            with bar("predicting", len(pool)) as advance:
+                for part in in_order(len(pool), batch_size):
+                    found.append(_mean(model, pool, torch.arange(part.start, part.stop), views, info.task))
+                    advance(part.stop - part.start, "")
     stacked = np.concatenate(found)
     classes = info.classes or tuple(map(str, range(stacked.shape[1])))
     return Predictions(tuple(names[row] for row in rows), classes, info.task, stacked, tuple(unreadable))

@@ -52,13 +52,14 @@ class Strategy:
 
 
 def _full(job: Job) -> Outcome:
-    return Outcome(train(job, job.model, job.pool, rates=layer_rates(job.model, job.options.layer_decay)))
+    return train(job, job.model, job.pool, rates=layer_rates(job.model, job.options.layer_decay))
 
 
 def _linear_probe(job: Job) -> Outcome:
     features = compute_features(job)
     put_probe(job, features)
-    return Outcome([], features)
+    rows = FeatureRows(features.values, job.pool.device)
+    return Outcome([], job.predict(head_of(job), rows, job.sides.held), features)
 
 
 def _lp_ft(job: Job) -> Outcome:
@@ -75,16 +76,16 @@ def _gradual(job: Job) -> Outcome:
         freeze(job.model, stages[stage_at(done, epochs, len(stages))])
 
     freeze(job.model, None)  # all of it is the optimiser's, whenever its turn comes
-    history = train(job, job.model, job.pool, rates=rates, before_epoch=thaw)
+    outcome = train(job, job.model, job.pool, rates=rates, before_epoch=thaw)
     freeze(job.model, None)
     job.model.medzoo = replace(job.model.medzoo, frozen="")
-    return Outcome(history)
+    return outcome
 
 
 def _feature_extraction(job: Job) -> Outcome:
     features = compute_features(job)
-    history = train(job, head_of(job), FeatureRows(features.values, job.pool.device))
-    return Outcome(history, features)
+    outcome = train(job, head_of(job), FeatureRows(features.values, job.pool.device))
+    return replace(outcome, features=features)
 
 
 def unfreezing(model: Model) -> list[str | int | None]:

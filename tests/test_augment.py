@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.augment import AUGMENTS, Augment, cut, uniform, vary
+from medzoo.augment import AUGMENTS, Augment, _turned, cut, uniform, vary
 
 CROP_Y, CROP_X, FLIP_X, FLIP_Y, ANGLE, ZOOM, SHIFT_Y, SHIFT_X, BRIGHTNESS, CONTRAST = range(10)
 
@@ -159,3 +160,14 @@ def test_an_image_is_varied_by_its_own_draws() -> None:
     images, drawn = torch.cat([picture(seed=1), picture(seed=2)]), uniform(0, 0, torch.tensor([1, 2]))
     together = vary(images.clone(), AUGMENTS["efi"], drawn)
     assert torch.allclose(together[1:], vary(images[1:].clone(), AUGMENTS["efi"], drawn[1:]), atol=1e-6)
+
+
+def test_the_grid_is_affine_grids() -> None:
+    angle, scale = torch.tensor([0.0, 0.3, -1.2]), torch.tensor([1.0, 0.8, 1.3])
+    shift = torch.tensor([[0.0, 0.0], [0.1, -0.2], [-0.4, 0.3]])
+    rows = [
+        torch.stack([angle.cos() * scale, -angle.sin() * scale, shift[:, 0]], 1),
+        torch.stack([angle.sin() * scale, angle.cos() * scale, shift[:, 1]], 1),
+    ]
+    want = F.affine_grid(torch.stack(rows, 1), [3, 1, 5, 8], align_corners=False)
+    torch.testing.assert_close(_turned(angle, scale, shift, 5, 8), want)

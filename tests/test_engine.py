@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool, predict_logits
+from medzoo.batches import Part, Pool, outputs, predict_logits
 from medzoo.engine import fit
 from medzoo.errors import RunError
 from medzoo.execution import Execution, Statistics, seeded
@@ -166,6 +166,25 @@ def test_predictions_take_as_many_images_as_there_is_room_for() -> None:
     torch.testing.assert_close(found, predict_logits(network(), images, torch.arange(24)), rtol=1e-4, atol=1e-5)
     with pytest.raises(torch.OutOfMemoryError):
         predict_logits(Narrow(0), images, torch.arange(2))
+
+
+def test_features_too() -> None:
+    narrow, images = Narrow(5), pool()
+    parts = list(outputs(narrow.eval(), images, torch.arange(24), batch_size=24))
+    assert [len(part) for part in parts] == narrow.sizes == [3] * 8
+    assert not any(part.requires_grad for part in parts)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_clipping_is_torchs(clip: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, torchs = network(), network()
+    trained(ours, clip=clip, epochs=1)
+    monkeypatch.setattr(
+        "medzoo.engine._Loop._clip", lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+    )
+    trained(torchs, clip=clip, epochs=1)
+    for key, value in torchs.state_dict().items():
+        assert torch.equal(ours.state_dict()[key], value), key
 
 
 def test_an_epochs_record_may_say_that_it_is_the_last() -> None:

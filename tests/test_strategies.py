@@ -16,7 +16,7 @@ from makers import class_folders, pictures
 from torch import nn
 from typer.testing import CliRunner
 
-from medzoo import create_model, finetune
+from medzoo import create_model, finetune, predict
 from medzoo.__main__ import app
 from medzoo.errors import MedzooError
 from medzoo.execution import seeded
@@ -78,6 +78,23 @@ def test_every_strategy_learns_a_model_that_can_be_saved(name: str, tiny: Path, 
         assert torch.equal(again(images), report.model(images))
 
 
+@pytest.mark.parametrize(
+    ("name", "passes"), [("linear_probe", 1), ("feature_extraction", 1), ("full", 2), ("lp_ft", 3)]
+)
+def test_no_image_goes_through_the_network_for_nothing(
+    name: str, passes: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe sees each image once; two epochs see the training images twice and the held-out ones twice."""
+    model = create_model(tiny, num_classes=3)
+    seen = []
+    model.conv1.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    report = finetune(model, DATA, strategy=name, **QUICK)
+    assert sum(seen) == passes * 24
+    rows = np.flatnonzero(report.held)
+    found = predict(report.model, [report.examples.images[row] for row in rows]).probabilities
+    assert report.probabilities == pytest.approx(found, abs=1e-4)
+
+
 @pytest.mark.parametrize("name", ["linear_probe", "feature_extraction"])
 def test_a_head_alone_leaves_the_network_as_it_was(name: str, tiny: Path) -> None:
     model = create_model(tiny, num_classes=3)
@@ -106,11 +123,13 @@ def test_gradual_thaws_block_after_block(tiny: Path, monkeypatch: pytest.MonkeyP
     seen: list[set[str]] = []
     before = values(model)
 
-    def look(job: Any, net: nn.Module, *_: Any) -> dict[str, float]:
-        seen.append({key.split(".")[0] for key in changed(before, net)})
-        return {"accuracy": 0.0}
+    predict = job_module.Job.predict
 
-    monkeypatch.setattr(job_module.Job, "values", look)
+    def look(job: Any, net: nn.Module, *args: Any) -> Any:
+        seen.append({key.split(".")[0] for key in changed(before, net)})
+        return predict(job, net, *args)
+
+    monkeypatch.setattr(job_module.Job, "predict", look)
     stages = unfreezing(model)
     assert stages == ["all", 3, 2, 1, 0, None]
     finetune(model, DATA, strategy="gradual", epochs=10, batch_size=8, device="cpu")
@@ -185,20 +204,28 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     kept: list[dict[str, torch.Tensor]] = []
     rows: list[set[int]] = []
 
-    def look(job: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> dict[str, float]:
+    predict = job_module.Job.predict
+
+    def look(job: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
         if torch.equal(asked, job.sides.select):
             rows[:] = [set(side.tolist()) for side in (job.sides.train, job.sides.select, job.sides.held)]
             kept.append(values(net))
-            return {"accuracy": next(script), "balanced_accuracy": 0.0, "auroc": 0.0}
-        return {"accuracy": float(len(kept))}
+        found.append(predict(job, net, images, asked))
+        return found[-1]
 
-    monkeypatch.setattr(job_module.Job, "values", look)
+    def judge(job: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
+        return {"accuracy": next(script) if torch.equal(asked, job.sides.select) else float(len(kept))}
+
+    found: list[Any] = []
+    monkeypatch.setattr(job_module.Job, "predict", look)
+    monkeypatch.setattr(job_module.Job, "values", judge)
     monkeypatch.setattr(job_module, "primary", lambda task: "accuracy")
     monkeypatch.setattr("medzoo.finetuning.primary", lambda task: "accuracy")
     report = finetune(tiny, DATA, patience=2, epochs=7, batch_size=8, device="cpu")
     assert len(report.history) == 4
     assert [record["epoch"] for record in report.history if record.get("kept")] == [2]
     assert report.settings["epoch_kept"] == 2
+    assert report.probabilities is found[2], "two calls an epoch: the held-out images come first"
     for key, value in report.model.state_dict().items():
         assert torch.equal(value, kept[1][key]), key
     train, select, held = rows
@@ -241,17 +268,17 @@ class PowerCutError(Exception):
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **options: Any) -> None:
     """Fine-tune up to the measuring of an epoch."""
-    measure = job_module.Job.measure
+    predict = job_module.Job.predict
 
-    def stop(self: Any, net: nn.Module, images: Any, rows: torch.Tensor, bootstrap: int = 0) -> Any:
+    def stop(self: Any, *args: Any) -> Any:
         stop.calls += 1  # type: ignore[attr-defined]
         if stop.calls == epoch * (1 if options.get("patience") is None else 2):  # type: ignore[attr-defined]
             raise PowerCutError
-        return measure(self, net, images, rows, bootstrap)
+        return predict(self, *args)
 
     stop.calls = 0  # type: ignore[attr-defined]
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        patch.setattr(job_module.Job, "measure", stop)
+        patch.setattr(job_module.Job, "predict", stop)
         finetune(*args, **options)
 
 
@@ -393,14 +420,14 @@ def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatc
     data, out = class_folders(tmp_path / "data"), tmp_path / "mine"
     words = ["finetune", str(tiny), str(data), "--out", str(out), "--epochs", "3", "--batch-size", "8"]
     words += ["--device", "cpu", "--json"]
-    measure = job_module.Job.measure
+    predict = job_module.Job.predict
 
-    def ask_to_stop(self: Any, *args: Any, **options: Any) -> Any:
+    def ask_to_stop(self: Any, *args: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return measure(self, *args, **options)
+        return predict(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_module.Job, "measure", ask_to_stop)
+        patch.setattr(job_module.Job, "predict", ask_to_stop)
         stopped = CliRunner().invoke(app, words)
     assert stopped.exit_code != 0
     assert "stopped, and saved; the same command with --resume goes on" in stopped.stderr

@@ -50,7 +50,7 @@ RECIPES: Table[Recipe] = Table(
                 batch_size=32,  # not printed; what DenseNet-121 at 224 px fits into 8 GB
                 chunk=16,  # as few as batch statistics bear; two devices can share a step
                 # Not printed: the other recipe's for this batch size (by its square root), so that the two differ in
-                # what the paper tells. At 1e-3, AdamW's default, the other recipe's eyes fell to chance at 32 images a step.
+                # what the paper tells. At 1e-3, AdamW's default, the other recipe's eyes fell to chance at 32 a step.
                 lr=3.5e-4,
                 weight_decay=0.01,  # not printed; AdamW's default
                 # Not printed; as in the other recipe, so that the two differ in what the paper tells alone.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medzoo.batches import Pool, predict_logits
-from medzoo.execution import flushed_denormals
+from medzoo.execution import swift
 from medzoo.losses import probabilities
 from medzoo.metrics import Metrics, evaluate
 from medzoo.modelinfo import Model
@@ -90,7 +90,7 @@ def _described(metrics: Metrics) -> dict[str, Any]:
 def _shared_logits(model: Model, pool: Pool, rows: NDArray[np.int64], accelerator: Accelerator) -> Tensor:
     """Logits of some images, in their order, each process having computed a part."""
     rank, world = accelerator.process_index, accelerator.num_processes
-    with flushed_denormals(), accelerator.autocast():
+    with swift(), accelerator.autocast():
         mine = predict_logits(model, pool, torch.from_numpy(rows[rank::world].copy()))
     if world == 1:
         return mine

@@ -15,7 +15,7 @@ from medzoo.batches import Images, Pool, predict_logits
 from medzoo.checkpoints import Checkpoints
 from medzoo.engine import fit
 from medzoo.examples import Examples
-from medzoo.execution import Execution, flushed_denormals
+from medzoo.execution import Execution, swift
 from medzoo.features import Features
 from medzoo.losses import image_weights, make_loss, probabilities
 from medzoo.metrics import evaluate, primary
@@ -49,24 +49,27 @@ class Job:
     class_weights: NDArray[np.float32] | None
     checkpoints: Checkpoints | None
 
-    def measure(
-        self, net: nn.Module, images: Images, rows: Tensor, bootstrap: int = 0
-    ) -> tuple[NDArray[np.float32], Metrics]:
-        """Probabilities and metrics of some images.
+    def predict(self, net: nn.Module, images: Images, rows: Tensor) -> NDArray[np.float32]:
+        """Probabilities ``float32 [n, C]`` of some images.
 
         Args:
             net: Maps what ``images`` gives to logits.
             images: Where its input comes from.
             rows: ``int64 [n]``.
-            bootstrap: Resamples for the intervals; 0 for none.
-
-        Returns:
-            ``float32 [n, C]``, and the metrics.
         """
-        with flushed_denormals():
-            found = probabilities(predict_logits(net, images, rows), self.examples.task)
+        with swift():
+            return probabilities(predict_logits(net, images, rows), self.examples.task)
+
+    def judge(self, found: NDArray[np.float32], rows: Tensor, bootstrap: int = 0) -> Metrics:
+        """The metrics of some images.
+
+        Args:
+            found: Their probabilities.
+            rows: ``int64 [n]``.
+            bootstrap: Resamples for the intervals; 0 for none.
+        """
         kept = rows.numpy()
-        return found, evaluate(
+        return evaluate(
             self.examples.targets[kept],
             found,
             self.examples.task,
@@ -76,9 +79,9 @@ class Job:
             seed=self.options.seed,
         )
 
-    def values(self, net: nn.Module, images: Images, rows: Tensor) -> dict[str, float | None]:
+    def values(self, found: NDArray[np.float32], rows: Tensor) -> dict[str, float | None]:
         """The metrics' values, for a record."""
-        return {name: one.value for name, one in self.measure(net, images, rows)[1].values.items()}
+        return {name: one.value for name, one in self.judge(found, rows).values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +90,13 @@ class Outcome:
 
     Attributes:
         history: One record an epoch; empty where there were none.
+        held: ``float32 [n, C]``, the final network's probabilities of the held-out images; ``None`` where it has not
+            seen them yet.
         features: Features of all images, where it computed them.
     """
 
     history: list[dict[str, Any]]
+    held: NDArray[np.float32] | None = None
     features: Features | None = None
 
 
@@ -101,7 +107,7 @@ def train(
     *,
     rates: Mapping[str, float] | None = None,
     before_epoch: Callable[[int], None] | None = None,
-) -> list[dict[str, Any]]:
+) -> Outcome:
     """Train a network, or its head on features, and measure it after each epoch.
 
     Args:
@@ -112,7 +118,8 @@ def train(
         before_epoch: Called with the number of epochs done.
 
     Returns:
-        One record an epoch; with early stopping the network has the values of the one marked as kept.
+        One record an epoch; with early stopping the network has the values of the one marked as kept. The held-out
+        images' probabilities are those of the epoch that is kept.
     """
     options, sides, task = job.options, job.sides, job.examples.task
     metric = primary(task)
@@ -120,6 +127,7 @@ def train(
     if options.patience is not None:
         selection = Selection(metric, options.patience, job.checkpoints.folder if job.checkpoints else None)
     done: list[dict[str, Any]] = []
+    held: dict[int, NDArray[np.float32]] = {}
 
     def begin(history: list[dict[str, Any]]) -> None:
         done[:] = history  # of a run that goes on, too
@@ -127,9 +135,11 @@ def train(
             before_epoch(len(history))
 
     def end(record: dict[str, Any]) -> None:
-        record["valid"] = job.values(net, images, sides.held)
+        found = job.predict(net, images, sides.held)
+        record["valid"] = job.values(found, sides.held)
+        held[record["epoch"]] = found
         if selection is not None:
-            record["selection"] = {metric: job.values(net, images, sides.select)[metric]}
+            record["selection"] = {metric: job.values(job.predict(net, images, sides.select), sides.select)[metric]}
             selection.look(net, [*done, record])
 
     weights = None
@@ -151,6 +161,5 @@ def train(
         after_epoch=end,
         checkpoints=job.checkpoints,
     )
-    if selection is not None:
-        selection.restore(net, history)
-    return history
+    last = len(history) if selection is None else selection.restore(net, history)
+    return Outcome(history, held.get(last))
