@@ -23,11 +23,14 @@ from medzoo.interrupts import Stop, Stopped, stoppable
 from medzoo.losses import Loss
 from medzoo.optimizers import make_optimizer
 from medzoo.plan import Plan
-from medzoo.progress import Advance, bar
+from medzoo.progress import bar
 from medzoo.sampling import Draw, Sampler
 
 # On a GPU a look at the loss waits for all work under way, so it is taken only every so many steps.
 LOOK_EVERY = {"cpu": 1, "cuda": 20}
+
+# show(n, loss): n more images are done.
+Show = Callable[[int, float], None]
 
 
 def fit(
@@ -44,7 +47,7 @@ def fit(
     title: str = "training",
     rates: Mapping[str, float] | None = None,
     before_epoch: Callable[[list[dict[str, Any]]], None] | None = None,
-    after_epoch: Callable[[dict[str, Any]], None] | None = None,
+    after_epoch: Callable[[dict[str, Any]], str | None] | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place.
@@ -64,6 +67,7 @@ def fit(
         before_epoch: Called with the records of the epochs done, to freeze or thaw some of the parameters that
             require gradients now.
         after_epoch: Called with the epoch's record, to evaluate and add to it; ``record["last"] = True`` ends the run.
+            What it returns stands behind the progress bar from then on.
         checkpoints: Where the run is saved, and goes on from; ``None`` for a run too short to be worth it.
 
     Returns:
@@ -86,16 +90,21 @@ def fit(
     with closing(loop), seeded(seed), swift(), tuned_kernels(), stoppable() as stop:
         position = checkpoints.restore(model, loop.optimizer) if checkpoints else Position()
         with bar(title, sampler.total * plan.epochs) as advance:
+            measured = ""
+
+            def show(images: int, loss: float) -> None:
+                advance(images, f"epoch {position.epoch + 1}/{plan.epochs}, loss {loss:.3f}{measured}")
+
             advance(position.epoch * sampler.total + position.step * plan.batch_size, "")
             while position.epoch < plan.epochs and not position.ended:
                 if before_epoch is not None:
                     before_epoch(position.history)
                     loop.gradients.refresh()
-                loop.epoch(position, checkpoints, stop, advance, title)
+                loop.epoch(position, checkpoints, stop, show, title)
                 record = loop.record(position)
                 model.eval()
-                if after_epoch is not None:
-                    after_epoch(record)
+                if after_epoch is not None and (found := after_epoch(record)):
+                    measured = f", {found}"
                 position = Position(epoch=position.epoch + 1, history=[*position.history, record])
                 if checkpoints and checkpoints.rested() and loop.accelerator.is_main_process:
                     checkpoints.save(model, loop.optimizer, position)
@@ -152,9 +161,7 @@ class _Loop:
             self.accelerator.unwrap_model(self.net, keep_fp32_wrapper=False)
         self.model.to(memory_format=torch.contiguous_format)
 
-    def epoch(
-        self, position: Position, checkpoints: Checkpoints | None, stop: Stop, advance: Advance, title: str
-    ) -> None:
+    def epoch(self, position: Position, checkpoints: Checkpoints | None, stop: Stop, show: Show, title: str) -> None:
         """Go through the rest of an epoch."""
         draws = self.sampler.epoch(position.epoch)
         steps = len(draws) * self.plan.epochs
@@ -171,10 +178,7 @@ class _Loop:
             due = checkpoints is not None and (asked or checkpoints.due())
             if len(waiting) >= look or due or number == len(draws) - 1:
                 loss = self._look(waiting, position, title)
-                advance(
-                    sum(seen.images for seen in waiting),
-                    f"epoch {position.epoch + 1}/{self.plan.epochs}, loss {loss:.3f}",
-                )
+                show(sum(seen.images for seen in waiting), loss)
                 waiting = []
             position.step = number + 1
             if asked or due:

@@ -17,7 +17,7 @@ from medzoo.batches import Part, Pool
 from medzoo.checkpoints import Checkpoints
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples, load_examples, records_of
-from medzoo.execution import best_device, laid_out
+from medzoo.execution import best_device
 from medzoo.holding import hold_out
 from medzoo.metrics import primary
 from medzoo.modelinfo import Model
@@ -101,7 +101,7 @@ def finetune(
         zoo: As in ``create_model``.
         exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
-        checkpoints: A folder in which the run is saved while it goes on; it is removed when the run is done.
+        checkpoints: A folder in which the run is saved while it goes on; it is removed when the report is saved.
         resume: Go on from the checkpoints there are; without, they are removed and the run begins anew.
 
     Returns:
@@ -133,10 +133,7 @@ def finetune(
     job = _job(network, examples, held, options, checkpoints_of(checkpoints, resume, network, examples, held, options))
     _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _said(job.class_weights) or "none")
     outcome = way.run(job)
-    report = _report(job, outcome, held, left_out, started)
-    if job.checkpoints is not None:
-        job.checkpoints.clear()
-    return report
+    return _report(job, outcome, held, left_out, started)
 
 
 def _job(
@@ -163,18 +160,14 @@ def _report(
     job: Job, outcome: Outcome, held: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
 ) -> Report:
     examples, sides = job.examples, job.sides
-    found = outcome.held
-    if found is None:  # a run that was interrupted after its last epoch
-        with laid_out(job.model, job.pool.device):  # as in training, so that it ends with the same bits
-            found = job.predict(job.model, job.pool, sides.held)
-    metrics = job.judge(found, sides.held, bootstrap=RESAMPLES)
+    metrics = job.judge(outcome.held, sides.held, bootstrap=RESAMPLES)
     selection = {} if not len(sides.select) else {"selection": _counted(examples, sides.select)}
     return Report(
         model=job.model,
         metrics=metrics,
         history=outcome.history,
         primary=primary(examples.task),
-        probabilities=found,
+        probabilities=outcome.held,
         examples=examples,
         held=held,
         settings=_settings(job, outcome.history),
@@ -190,6 +183,7 @@ def _report(
         },
         seconds=time.perf_counter() - started,
         features=outcome.features,
+        checkpoints=job.checkpoints,
     )
 
 

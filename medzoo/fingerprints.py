@@ -1,4 +1,4 @@
-"""What tells whether two data sets are the same."""
+"""What tells whether two data sets, or two images, are the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medzoo.examples import Examples
 
@@ -26,3 +27,18 @@ def fingerprint(examples: Examples) -> str:
     for start in range(0, len(examples), 1024):  # they may be a memory map larger than memory
         digest.update(np.ascontiguousarray(examples.images[start : start + 1024]).tobytes())
     return digest.hexdigest()
+
+
+def copies(examples: Examples, held: NDArray[np.bool_]) -> int:
+    """How many held-out images are, pixel for pixel, among the others too.
+
+    Args:
+        examples: The data set.
+        held: ``bool [N]``, true for a held-out image.
+    """
+    seen = {_digest(examples.images[row]) for row in np.flatnonzero(~held)}
+    return sum(_digest(examples.images[row]) in seen for row in np.flatnonzero(held))
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medzoo.errors import DataError
 from medzoo.examples import Examples, load_examples
+from medzoo.fingerprints import copies
 from medzoo.geometry import Geometry
 from medzoo.splits import holdout
 from medzoo.userdata.room import joined
@@ -65,7 +66,7 @@ def hold_out(
         _refuse_shared(examples, held, "; leave them out of one, or read one without (patient='') if they are others")
     if not held.any() or held.all():
         raise DataError(f"{int(held.sum())} of {len(held)} images are held out; both sides need images")
-    notes = [*unused, *notes, *_class_notes(examples, held), *_patient_notes(examples)]
+    notes = [*unused, *notes, *_class_notes(examples, held), *_patient_notes(examples), *_copy_notes(examples, held)]
     return replace(examples, notes=(*examples.notes, *notes)), held
 
 
@@ -166,6 +167,16 @@ def _patient_notes(examples: Examples) -> list[str]:
         return ["No patients are known: images of one patient may stand on both sides of the split."]
     unknown = int((examples.patients == "").sum())
     return [f"The patients of {unknown:,} of {len(examples):,} images are not known."] if unknown else []
+
+
+def _copy_notes(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+    found = copies(examples, held)
+    if not found:
+        return []
+    return [
+        f"{found:,} of {int(held.sum()):,} held-out images are, pixel for pixel, among those trained on too:"
+        " the numbers are too good."
+    ]
 
 
 def _join(train: Examples, valid: Examples) -> tuple[Examples, NDArray[np.bool_]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from medzoo.errors import RunError
 
@@ -37,13 +38,14 @@ class Plan:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        for what, value, low in (("epochs", self.epochs, 1), ("batch_size", self.batch_size, 2)):
-            if value < low:
-                raise RunError(f"{what} is {value}; give {low} or more")
+        for what, count, low in (("epochs", self.epochs, 1), ("batch_size", self.batch_size, 2)):
+            if not isinstance(count, Integral) or count < low:
+                raise RunError(f"{what} is {count!r}; give a whole number, {low} or more")
         if self.chunk is not None and self.chunk < 2:
             raise RunError(f"chunk is {self.chunk}; batch normalisation needs 2 or more images")
-        if not (self.lr > 0 and math.isfinite(self.lr)):
-            raise RunError(f"lr is {self.lr}; give a positive number")
+        for what, value, lowest in (("lr", self.lr, "above 0"), ("weight_decay", self.weight_decay, "of 0 or more")):
+            if not isinstance(value, Real) or not math.isfinite(value) or value < 0 or (what == "lr" and value == 0):
+                raise RunError(f"{what} is {value!r}; give a number {lowest}")
 
     @property
     def chunks(self) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medzoo._version import __version__
 from medzoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, bundle_files
+from medzoo.checkpoints import Checkpoints
 from medzoo.errors import MedzooError
 from medzoo.examples import Examples
 from medzoo.features import Features
@@ -52,6 +53,7 @@ class Report:
         data: Counts, split and notes.
         seconds: How long it took.
         features: The features of all images, where the strategy computed them.
+        checkpoints: Those of the run, kept until the report is saved; ``None`` for none.
     """
 
     model: Model
@@ -65,6 +67,7 @@ class Report:
     data: dict[str, Any]
     seconds: float
     features: Features | None = None
+    checkpoints: Checkpoints | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -197,7 +200,7 @@ class Report:
                 what ``push_to_hub`` sends.
 
         Returns:
-            The folder.
+            The folder. The run's checkpoints, if it had any, are removed.
 
         Raises:
             MedzooError: The head is a module of the user's own, which no file can rebuild, or something
@@ -210,6 +213,8 @@ class Report:
             if images:
                 write_json(new / RUN, self.to_dict())
                 self._write_images(new)
+        if self.checkpoints is not None:
+            self.checkpoints.clear()
         return Path(folder)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

@@ -1,7 +1,8 @@
-"""Real ``python -m training`` commands in processes of their own, started in milliseconds and safe to kill."""
+"""Real commands of medzoo and of training in processes of their own, started in milliseconds and safe to kill."""
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ NAME = "test_resnet_efi_ri"  # a network of 0.4 million values
 SMALL = ("--image-size", "32", "--batch-size", "8", "--allow-partial", "--device", "cpu")
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["training.pretrain", "training.__main__"])
+_FORKS.set_forkserver_preload(["training.pretrain", "training.__main__", "medzoo.finetuning", "medzoo.__main__"])
 
 
 def pretraining(data: Path, work: Path, *more: str, name: str = NAME) -> list[str]:
@@ -23,17 +24,22 @@ def pretraining(data: Path, work: Path, *more: str, name: str = NAME) -> list[st
 
 
 def command(
-    words: list[str], said: Path, die_before: int | None = None, environment: dict[str, str] | None = None
+    words: list[str],
+    said: Path,
+    die_before: int | None = None,
+    environment: dict[str, str] | None = None,
+    program: str = "training",
 ) -> ForkServerProcess:
-    """Start ``python -m training WORDS``.
+    """Start ``python -m PROGRAM WORDS``.
 
     Args:
         words: The command's words.
         said: A file for what it says.
         die_before: Kill it, as ``kill -9`` does, just before it moves or removes its n-th file.
         environment: Variables to set.
+        program: ``training`` or ``medzoo``.
     """
-    process = _FORKS.Process(target=_run, args=(words, said, die_before, environment or {}))
+    process = _FORKS.Process(target=_run, args=(program, words, said, die_before, environment or {}))
     process.start()
     return process
 
@@ -50,17 +56,15 @@ def two_processes(words: list[str], said: Path) -> list[ForkServerProcess]:
     ]
 
 
-def _run(words: list[str], said: Path, die_before: int | None, environment: dict[str, str]) -> None:
+def _run(program: str, words: list[str], said: Path, die_before: int | None, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     with said.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     if die_before is not None:
         _die_before(die_before)
-    from training.__main__ import main
-
-    sys.argv = ["training", *words]
-    main()
+    sys.argv = [program, *words]
+    importlib.import_module(f"{program}.__main__").main()
 
 
 def _die_before(number: int) -> None:

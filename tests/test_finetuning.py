@@ -292,6 +292,8 @@ def test_several_labels_at_once(tiny: Path) -> None:
     assert report.model.medzoo.task == "multilabel"
     assert report.metrics.confusion is None
     assert report.probabilities.sum(1) != pytest.approx(np.ones(4))
+    with pytest.raises(MedzooError, match="class weights are for classes that exclude one another"):
+        finetune(tiny, (images, marks), class_weights="balanced", **QUICK)
 
 
 def test_unbalanced_classes_are_weighed(tiny: Path) -> None:
@@ -330,9 +332,13 @@ def test_densenet_and_the_papers_head(zoo: Path, tmp_path: Path) -> None:
         ({"head": "mpl"}, "no head named 'mpl'"),
         ({"task": "ordnal"}, "'ordnal'"),
         ({"task": "ordinal"}, "ordinal"),
-        ({"epochs": 0}, "epochs is 0; give 1 or more"),
-        ({"batch_size": 1}, "batch_size is 1; give 2 or more"),
-        ({"lr": -1.0}, "lr is -1.0; give a positive number"),
+        ({"epochs": 0}, "epochs is 0; give a whole number, 1 or more"),
+        ({"batch_size": 1}, "batch_size is 1; give a whole number, 2 or more"),
+        ({"lr": -1.0}, "lr is -1.0; give a number above 0"),
+        ({"lr": "fast"}, "lr is 'fast'; give a number above 0"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1; give a number of 0 or more"),
+        ({"epochs": 1.5}, "epochs is 1.5; give a whole number, 1 or more"),
+        ({"seed": -1}, "seed is -1; give a whole number from 0 to 4,294,967,295"),
         ({"image_size": 16}, "an image size of 16 is too small"),
         ({"device": "gpu"}, "device 'gpu' is"),
     ],

@@ -73,6 +73,21 @@ def test_the_epoch_is_chosen_by_the_own_validation_images() -> None:
     assert own_selection(data, hold_out(data, None, SIZE)[1]) is None
 
 
+def test_early_stopping_needs_an_own_split_by_patient() -> None:
+    data = examples("abababab", "ttttvvee", ["p1", "p2", "p3", "", "p1", "", "p4", "p5"])
+    held = hold_out(data, None, SIZE)[1]
+    with pytest.raises(DataError, match=r"1 patients \(p1\) are among both the training and the validation.*leave pat"):
+        divide(data, held, selecting=True, seed=0)
+    assert len(divide(data, held, selecting=False, seed=0).train) == 6
+
+
+def test_copies_on_both_sides_are_said() -> None:
+    data = examples("abababab", "tttteeee")
+    assert "pixel for pixel" not in notes_of(data)
+    data.images[4:6] = data.images[0]
+    assert "2 of 4 held-out images are, pixel for pixel, among those trained on too" in notes_of(data)
+
+
 def test_patients_on_both_sides_are_an_error_where_the_sides_were_given() -> None:
     patients = ["p1", "p2", "p1", "p3", "p2", "", "", "p4"]
     data = examples("abababab", "ttteeeet", patients)

@@ -295,7 +295,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     interrupted(monkeypatch, 3, tiny, DATA, checkpoints=folder, **settings)
     assert list(folder.glob("at-00002-*"))
     report = finetune(tiny, DATA, checkpoints=folder, resume=True, **settings)
-    assert not folder.exists()
+    again = finetune(tiny, DATA, checkpoints=folder, resume=True, **settings)
+    assert np.array_equal(again.probabilities, whole.probabilities), "a finished run is not run again"
     assert np.array_equal(report.probabilities, whole.probabilities)
     times = ("seconds", "images_per_second")
     plain = [[{k: v for k, v in record.items() if k not in times} for record in one.history] for one in (report, whole)]
@@ -321,7 +322,7 @@ def test_resume_refuses_other_settings_and_other_data(
     capfd.readouterr()
     finetune(tiny, DATA, **settings)
     assert "removing the checkpoints of an earlier run in" in capfd.readouterr().err
-    finetune(tiny, DATA, resume=True, **settings)
+    finetune(tiny, DATA, **{**settings, "resume": True, "checkpoints": tmp_path / "none.checkpoints"})
     assert "holds no checkpoint; the run begins at the start" in capfd.readouterr().err
 
 

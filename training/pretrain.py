@@ -206,19 +206,20 @@ def _reporter(
     accelerator: Accelerator,
     run: Path,
     events: EventFiles | None,
-) -> Callable[[dict[str, Any]], None]:
+) -> Callable[[dict[str, Any]], str | None]:
     """What is done after each epoch: measure, log, and say it."""
 
-    def after_epoch(record: dict[str, Any]) -> None:
+    def after_epoch(record: dict[str, Any]) -> str | None:
         last = record["epoch"] == recipe.plan.epochs
         record["valid"] = validate(model, pool, corpus, accelerator, bootstrap=1000 if last else 0)
         if not accelerator.is_main_process:
-            return
+            return None
         append_log(run, record)
         if events is not None:
             events.write(record)
         shown = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
         say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {shown}")
+        return shown
 
     return after_epoch
 

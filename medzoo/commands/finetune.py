@@ -52,6 +52,7 @@ def finetune(
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    weight_decay: Annotated[float, typer.Option(help="Decay of weights; none on norms and biases.")] = 0.01,
     layer_decay: Annotated[float, typer.Option(help="Share of its successor's learning rate for each block.")] = 1.0,
     patience: Annotated[
         int | None,
@@ -102,6 +103,7 @@ def finetune(
             epochs=epochs,
             batch_size=batch_size,
             lr=lr,
+            weight_decay=weight_decay,
             layer_decay=layer_decay,
             patience=patience,
             augment=augment,

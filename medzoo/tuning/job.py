@@ -15,7 +15,7 @@ from medzoo.batches import Images, Pool, predict_logits
 from medzoo.checkpoints import Checkpoints
 from medzoo.engine import fit
 from medzoo.examples import Examples
-from medzoo.execution import Execution, swift
+from medzoo.execution import Execution, laid_out, swift
 from medzoo.features import Features
 from medzoo.losses import image_weights, make_loss, probabilities
 from medzoo.metrics import evaluate, primary
@@ -90,13 +90,12 @@ class Outcome:
 
     Attributes:
         history: One record an epoch; empty where there were none.
-        held: ``float32 [n, C]``, the final network's probabilities of the held-out images; ``None`` where it has not
-            seen them yet.
+        held: ``float32 [n, C]``, the final network's probabilities of the held-out images.
         features: Features of all images, where it computed them.
     """
 
     history: list[dict[str, Any]]
-    held: NDArray[np.float32] | None = None
+    held: NDArray[np.float32]
     features: Features | None = None
 
 
@@ -134,13 +133,15 @@ def train(
         if before_epoch is not None:
             before_epoch(len(history))
 
-    def end(record: dict[str, Any]) -> None:
+    def end(record: dict[str, Any]) -> str | None:
         found = job.predict(net, images, sides.held)
         record["valid"] = job.values(found, sides.held)
         held[record["epoch"]] = found
         if selection is not None:
             record["selection"] = {metric: job.values(job.predict(net, images, sides.select), sides.select)[metric]}
             selection.look(net, [*done, record])
+        value = record["valid"][metric]
+        return None if value is None else f"{metric} {value:.3f}"
 
     weights = None
     if job.class_weights is not None:
@@ -162,4 +163,7 @@ def train(
         checkpoints=job.checkpoints,
     )
     last = len(history) if selection is None else selection.restore(net, history)
-    return Outcome(history, held.get(last))
+    if last not in held:  # a run that goes on after that epoch
+        with laid_out(net, job.pool.device):  # as in training: the same bits
+            held[last] = job.predict(net, images, sides.held)
+    return Outcome(history, held[last])

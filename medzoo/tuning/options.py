@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from medzoo.augment import AUGMENTS
 from medzoo.errors import MedzooError
@@ -38,5 +39,7 @@ class Options:
             raise MedzooError(unknown("choice of class weights", self.class_weights, CLASS_WEIGHTS))
         if not 0 < self.layer_decay <= 1:
             raise MedzooError(f"layer_decay is {self.layer_decay}; give a number above 0 up to 1 (1 for no decay)")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
+            raise MedzooError(f"seed is {self.seed!r}; give a whole number from 0 to {2**32 - 1:,}")
         if self.patience is not None and self.patience < 1:
             raise MedzooError(f"patience is {self.patience}; give 1 epoch or more, or leave it out to train to the end")

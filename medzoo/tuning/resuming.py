@@ -51,7 +51,7 @@ def checkpoints_of(
     if folder is None:
         return None
     folder = Path(folder)
-    if folder.exists() and not all(_OURS.match(path.name) for path in folder.iterdir()):
+    if folder.exists() and not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
         raise MedzooError(f"{folder} holds other files than checkpoints; give a folder of their own")
     settings: dict[str, Any] = {
         "weight": model.medzoo.weights,

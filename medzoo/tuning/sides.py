@@ -47,13 +47,15 @@ def divide(examples: Examples, held: NDArray[np.bool_], selecting: bool, seed: i
         The sides; no patient is on two of them, where patients are known.
 
     Raises:
-        DataError: The training images are of one patient.
+        DataError: The training images are of one patient, or the data's own split has a patient among its training and
+            its validation images.
     """
     rest = np.flatnonzero(~held)
     chosen = np.zeros(len(rest), bool)
     own = own_selection(examples, held) if selecting else None
     if own is not None:
         chosen = own[rest]
+        _refuse_shared(examples, rest[chosen], rest[~chosen])
     elif selecting:
         if len(np.unique(examples.groups[rest])) < 2:
             raise DataError(
@@ -64,3 +66,15 @@ def divide(examples: Examples, held: NDArray[np.bool_], selecting: bool, seed: i
         torch.from_numpy(np.asarray(rows)) for rows in (rest[~chosen], rest[chosen], held.nonzero()[0])
     )
     return Sides(train, select, measured)
+
+
+def _refuse_shared(examples: Examples, select: NDArray[np.int64], train: NDArray[np.int64]) -> None:
+    if examples.patients is None:
+        return
+    shared = sorted((set(examples.patients[select].tolist()) & set(examples.patients[train].tolist())) - {""})
+    if shared:
+        raise DataError(
+            f"{len(shared):,} patients ({', '.join(shared[:3])}{', ...' if len(shared) > 3 else ''}) are among both "
+            "the training and the validation images of the data's own split, and early stopping chooses by the latter; "
+            "split them by patient, or leave patience out"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from medzoo.errors import MedzooError
 from medzoo.losses import balanced_weights
 
 # From this ratio of the commonest to the rarest class on, "auto" weighs the classes (the study does so
@@ -23,10 +24,15 @@ def class_weights(choice: str, targets: NDArray[np.float32], task: str) -> NDArr
     Returns:
         ``float32 [C]``, or ``None`` for none.
 
+    Raises:
+        MedzooError: ``"balanced"`` is asked for and the labels do not exclude one another.
+
     Example:
         >>> class_weights("auto", np.eye(2, dtype=np.float32)[[0, 0, 0, 1]], "binary").tolist()
         [0.6666666865348816, 2.0]
     """
+    if choice == "balanced" and task == "multilabel":
+        raise MedzooError("class weights are for classes that exclude one another; leave class_weights out")
     if choice == "none" or task == "multilabel":
         return None
     counts = targets.sum(0)
