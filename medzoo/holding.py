@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medzoo.errors import DataError
@@ -31,8 +32,9 @@ def hold_out(
         examples: The data set.
         validation: ``None`` for the data set's own split where it has one (test images are held out, validation images
             only where there is no test), else a fifth; a share (by patient, where patients are known); a boolean
-            mask ``[N]`` of held-out images (a folder's and a table's images are in the order of their paths); or a
-            data set of its own, of any form that ``load_examples`` takes, with the same classes or fewer.
+            mask ``[N]`` (array, tensor or list) of held-out images (a folder's and a table's images are in the order
+            of their paths); or a data set of its own, of any form that ``load_examples`` takes, with the same classes
+            or fewer.
         geometry: The size images of a validation set of its own are brought to.
         task: As in ``load_examples``.
         seed: Which of the many possible splits.
@@ -45,6 +47,7 @@ def hold_out(
         DataError: One side would be empty, there is one class only to train on, a patient is on both sides, or the two
             data sets do not have the same classes.
     """
+    validation = _mask_or_itself(validation)
     own, unused = own_split(examples), []
     if own is not None and validation is not None:
         unused = [f"The data's own split ({', '.join(_named(examples))}) is not used."]
@@ -68,6 +71,15 @@ def hold_out(
         raise DataError(f"{int(held.sum())} of {len(held)} images are held out; both sides need images")
     notes = [*unused, *notes, *_class_notes(examples, held), *_patient_notes(examples), *_copy_notes(examples, held)]
     return replace(examples, notes=(*examples.notes, *notes)), held
+
+
+def _mask_or_itself(validation: Any) -> Any:
+    """A mask given as a list or a tensor, as an array; anything else as it came."""
+    if isinstance(validation, torch.Tensor) and validation.dtype == torch.bool:
+        return validation.cpu().numpy()
+    if isinstance(validation, (list, tuple)) and all(isinstance(held, (bool, np.bool_)) for held in validation):
+        return np.asarray(validation, bool)
+    return validation
 
 
 def own_split(examples: Examples) -> NDArray[np.bool_] | None:

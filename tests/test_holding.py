@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,14 @@ def test_early_stopping_needs_an_own_split_by_patient() -> None:
     with pytest.raises(DataError, match=r"1 patients \(p1\) are among both the training and the validation.*leave pat"):
         divide(data, held, selecting=True, seed=0)
     assert len(divide(data, held, selecting=False, seed=0).train) == 6
+
+
+@pytest.mark.parametrize("form", [list, tuple, torch.tensor, np.array])
+def test_a_mask_of_any_form(form: Any) -> None:
+    mask = [True, False, False, True, False, False]
+    assert hold_out(examples("ababab"), form(mask), SIZE)[1].tolist() == mask
+    with pytest.raises(DataError, match=r"the validation mask has shape \(2,\), the data set 6 images"):
+        hold_out(examples("ababab"), form([True, False]), SIZE)
 
 
 def test_copies_on_both_sides_are_said() -> None:

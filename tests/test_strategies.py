@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +79,20 @@ def test_every_strategy_learns_a_model_that_can_be_saved(name: str, tiny: Path, 
         again = reloaded(report.model, tmp_path / "mine")
         images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         assert torch.equal(again(images), report.model(images))
+
+
+def test_the_bar_shows_epoch_loss_and_the_last_epochs_metric(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    @contextmanager
+    def bar(title: str, total: int) -> Iterator[Any]:
+        yield lambda count, text: said.append(text)
+
+    monkeypatch.setattr("medzoo.engine.bar", bar)
+    report = finetune(tiny, DATA, **QUICK)
+    measured = report.history[0]["valid"]["balanced_accuracy"]
+    assert re.fullmatch(r"epoch 1/2, loss \d\.\d{3}", said[1])
+    assert re.fullmatch(rf"epoch 2/2, loss \d\.\d{{3}}, balanced_accuracy {measured:.3f}", said[-1])
 
 
 @pytest.mark.parametrize(
