@@ -131,3 +131,12 @@ def test_the_pages_are_found_and_hold_commands() -> None:
 def test_a_wrong_line_is_noticed(line: str, why: str) -> None:
     [(app, words)] = programs(f"```\n{line}\n```")
     assert why in (refuse(app, words) or "")
+
+
+def test_the_readmes_output_is_the_tutorials() -> None:
+    """One run was printed, and both show it."""
+    readme, tutorial = ((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/finetuning.md"))
+    whole = {line for language, text in blocks(tutorial) if language == OUTPUT for line in text.splitlines()}
+    lines = [line for language, text in blocks(readme) if language == OUTPUT for line in text.splitlines()]
+    assert len(lines) > 20
+    assert set(lines) <= whole
