@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from training.outcome import read_outcomes
 from training.study_report.report import csv_of
 from training.study_report.side_by_side import markdown
 
-STUDIES = sorted(Path(__file__).parents[1].glob("docs/studies/*/"))
+FOLDERS = sorted(Path(__file__).parents[1].glob("docs/studies/*/"))
+STUDIES = [folder for folder in FOLDERS if (folder / "study").is_dir()]
+RECIPES = FOLDERS[0].parent / "2026-11-23-two-recipes"
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
@@ -34,12 +37,19 @@ def test_cards_are_made_from_results_and_run_records(study: Path, tmp_path: Path
                 assert f"# {file.stem} (preview)" in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
+def test_the_table_of_both_recipes_is_made_from_the_run_records(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(RECIPES / "make_table.py"), run_name="__main__")
+    table = capsys.readouterr().out
+    assert table.count("| paper |") == table.count("| medzoo |") - 1 == 12, "the eyes twice by one of the two"
+    assert table in (RECIPES / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("study", FOLDERS, ids=lambda path: path.name)
 def test_nothing_large_no_weight_and_no_place(study: Path) -> None:
     for file in study.rglob("*"):
         if file.is_file():
             assert file.stat().st_size < 2_000_000, file
-            assert file.suffix in (".md", ".json", ".csv", ".html", ".png", ".jsonl"), file
+            assert file.suffix in (".md", ".json", ".csv", ".html", ".png", ".jsonl", ".py"), file
             if file.suffix == ".json":
                 text = file.read_text(encoding="utf-8")
                 assert "/work/" not in text and "/home/" not in text and "/tmp/" not in text, file

@@ -23,16 +23,16 @@ def rows() -> list[str]:
     """One row for each source of each run."""
     found = []
     for run in (json.loads(path.read_text(encoding="utf-8")) for path in RUNS):
-        recipe, minutes = run["recipe"], run["seconds"] / 60
+        recipe = run["recipe"]
         for source, values in run["history"][-1]["valid"].items():
             found.append(
-                f"| {run['name']} | {recipe['name']} | {recipe['plan']['epochs']} | {minutes:.0f} | {source} | "
+                f"| {run['name']} | {recipe['name']} | {recipe['plan']['epochs']} | {source} | "
                 f"{values['resampled']['images']} | {shown(values, 'auroc')} | {shown(values, 'kappa_quadratic')} |"
             )
     return sorted(found)
 
 
 if __name__ == "__main__":
-    print("| weight | recipe | epochs | minutes | source | held out | AUROC | quadratic kappa |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| weight | recipe | epochs | source | held out | AUROC | quadratic kappa |")
+    print("|---|---|---|---|---|---|---|")
     print("\n".join(rows()))
