@@ -22,7 +22,7 @@ def kept_memory() -> Iterator[None]:
     """Keep freed memory in the process until the outermost such block ends.
 
     By default the C library returns every large tensor's memory to the system and asks for it again at the next layer;
-    the system then clears each page anew. On a CPU that takes a tenth to a third of a training step
+    the system then clears each page anew. On a CPU that takes 6 % of a training step, and far more of the first ones
     (``benchmarks/README.md``). Where the C library is not GNU's nothing changes.
     """
     global _inside
