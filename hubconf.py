@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable as _Callable
 from typing import Any as _Any
 
-from medzoo.model import create_model as _create_model
-from medzoo.weights import WEIGHTS as _WEIGHTS
-from medzoo.weights import Weights as _Weights
+from medzoo.models.create import create_model as _create_model
+from medzoo.zoo.weights import WEIGHTS as _WEIGHTS
+from medzoo.zoo.weights import Weights as _Weights
 
 # By module name, all that is imported on the way to a model.
 dependencies = ["filelock", "huggingface_hub", "numpy", "requests", "safetensors", "timm", "torch", "torchvision"]

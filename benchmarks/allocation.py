@@ -1,4 +1,4 @@
-"""A training step with memory kept between layers (``medzoo.allocation``) beside the same step without, on a CPU.
+"""A training step with memory kept between layers (``medzoo.core.allocation``) beside the same step without, on a CPU.
 
     PYTHONPATH=. python benchmarks/allocation.py --image-size 64
     PYTHONPATH=. python benchmarks/allocation.py --image-size 224 --rounds 3
@@ -21,7 +21,7 @@ from typing import Any
 import timm
 import torch
 
-from medzoo.allocation import kept_memory
+from medzoo.core.allocation import kept_memory
 
 WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {"given back": nullcontext, "kept": kept_memory}
 

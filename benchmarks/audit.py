@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from medzoo.overlap.audit import audit_records
-from medzoo.overlap.hashing import LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
-from medzoo.overlap.matching import distances
-from medzoo.overlap.seen import seen_of
+from medzoo.contamination.hamming import distances
+from medzoo.contamination.perceptual_hash import LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
+from medzoo.contamination.result import audit_records
+from medzoo.contamination.seen_images import seen_of
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 Array = NDArray[Any]

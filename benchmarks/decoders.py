@@ -25,8 +25,8 @@ from prepare import KINDS, make
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as vision
 
-from medzoo.geometry import Geometry
-from medzoo.images import decode
+from medzoo.data.geometry import Geometry
+from medzoo.data.image_io import decode
 
 try:
     import pyvips  # type: ignore[import-not-found, unused-ignore]

@@ -50,11 +50,11 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 import medzoo
-from medzoo.bundle import CONFIG
-from medzoo.execution import best_device, seeded, tuned_kernels
-from medzoo.files import write_json
-from medzoo.inputs import IMAGENET_MEAN, IMAGENET_STD
-from medzoo.saving import config_of, save_model
+from medzoo.core.atomic import write_json
+from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD
+from medzoo.engine.runtime import best_device, seeded, tuned_kernels
+from medzoo.models.saving import config_of, save_model
+from medzoo.zoo.bundle import CONFIG
 from training.standins.draw_tissue import draw_tissue
 from training.standins.plan import generator
 

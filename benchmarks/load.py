@@ -20,10 +20,10 @@ import timm
 import torch
 
 from medzoo import create_model
-from medzoo.bundle import CONFIG
-from medzoo.files import write_json
-from medzoo.saving import config_of, save_model
-from medzoo.store import INDEX
+from medzoo.core.atomic import write_json
+from medzoo.models.saving import config_of, save_model
+from medzoo.zoo.bundle import CONFIG
+from medzoo.zoo.resolve import INDEX
 from medzoo.zoo.verify import sha256_of
 
 NAME = "densenet121_all_in"

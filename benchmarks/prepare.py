@@ -4,10 +4,10 @@
 
 Three kinds of files of the sizes of the study's originals are made, from real images where ``--data`` has them. Each
 kind is read by the plain loop ``Image.open(p).convert("RGB").resize((224, 224))``, by the same in a torch DataLoader
-with one worker a core, and by ``training.cache.prepare`` on one core and on all. The ways take turns within every
-repeat; figures are medians. "Per core" is per second of processor time, which other programs on the machine hardly
-disturb; the efficiency over all cores is of wall-clock time and needs a quiet machine. Peak memory (Linux) is that of a
-process of its own, for a set and for one four times as large.
+with one worker a core, and by ``training.cache.prepare.prepare`` on one core and on all. The ways take turns within
+every repeat; figures are medians. "Per core" is per second of processor time, which other programs on the machine
+hardly disturb; the efficiency over all cores is of wall-clock time and needs a quiet machine. Peak memory (Linux) is
+that of a process of its own, for a set and for one four times as large.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medzoo.geometry import Geometry
-from medzoo.records import Records, one_hot
-from training.cache import prepare
+from medzoo.data.geometry import Geometry
+from medzoo.data.records import Records, one_hot
+from training.cache.prepare import prepare
 
 # kind: width, height, mode, file name's end, how the study keeps it, real images of this kind
 KINDS = {
@@ -101,7 +101,7 @@ def data_loader(kind: str, files: list[Path]) -> None:
 
 
 def prepared(jobs: int) -> Callable[[str, list[Path]], None]:
-    """``training.cache.prepare``, writing the cache included."""
+    """``training.cache.prepare.prepare``, writing the cache included."""
 
     def run(kind: str, files: list[Path]) -> None:
         names = tuple(file.name for file in files)

@@ -6,7 +6,7 @@
 Three ways in turn, round after round, medians of all rounds but the first; images/s by the clock, and on a CPU by
 processor time too (which other programs disturb less):
 
-a  medzoo.engine.fit over a Pool of uint8 images with augmentation: what ``python -m training pretrain`` runs;
+a  medzoo.engine.loop.fit over a Pool of uint8 images with augmentation: what ``python -m training pretrain`` runs;
 b  the ceiling: the same network, optimiser, precision and chunks on one random batch that lies on the device;
 c  the plain way, as torchvision's and timm's reference scripts: a folder of image files already of the right size,
    a DataLoader with a worker for each core, RandomResizedCrop, flip, channels_last, AMP on a GPU, AdamW.
@@ -38,14 +38,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool
-from medzoo.engine import fit, make_optimizer
-from medzoo.execution import Execution, best_device, swift, tuned_kernels
-from medzoo.inputs import IMAGENET_MEAN, IMAGENET_STD, InputContract
-from medzoo.losses import make_loss
-from medzoo.plan import Plan
-from medzoo.sampling import Sampler
+from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Part, Pool
+from medzoo.engine.loop import fit, make_optimizer
+from medzoo.engine.losses import make_loss
+from medzoo.engine.runtime import Execution, best_device, swift, tuned_kernels
+from medzoo.engine.sampling import Sampler
+from medzoo.engine.schedule import Plan
 
 CLASSES = 5
 LAYERS = (nn.Conv2d, nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)

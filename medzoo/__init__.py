@@ -11,62 +11,62 @@ from typing import TYPE_CHECKING, Any
 from medzoo._version import __version__
 
 if TYPE_CHECKING:
-    from medzoo.analysis.summary import Analysis
-    from medzoo.analyzing import analyze
-    from medzoo.catalog import WeightsRecord, get_weights
-    from medzoo.comparing import compare
+    from medzoo.analysis.analyze import analyze
+    from medzoo.analysis.result import Analysis
+    from medzoo.comparison.compare import compare
     from medzoo.comparison.result import ComparisonResult
-    from medzoo.errors import MedzooError
-    from medzoo.evaluating import Evaluation, evaluate
-    from medzoo.exporting import Exported, export
-    from medzoo.features import Features, extract_features
-    from medzoo.finetuning import finetune
-    from medzoo.gradcam import Explanation, explain
+    from medzoo.contamination.audit import audit
+    from medzoo.contamination.result import Audit
+    from medzoo.core.errors import MedzooError
+    from medzoo.data.folders import read_folder
+    from medzoo.data.huggingface import read_dataset
+    from medzoo.data.tables import read_table
+    from medzoo.features.extract import Features, extract_features
+    from medzoo.finetuning.finetune import finetune
+    from medzoo.finetuning.report import Report
+    from medzoo.inference.evaluate import Evaluation, evaluate
+    from medzoo.inference.explain import Explanation, explain
+    from medzoo.inference.predict import Predictions, predict
     from medzoo.metrics.operating import OperatingPoint
-    from medzoo.model import create_model
-    from medzoo.overlap.audit import Audit
-    from medzoo.overlap.auditing import audit
-    from medzoo.prediction import Predictions, predict
-    from medzoo.recommendation import Recommendation
-    from medzoo.recommending import recommend
-    from medzoo.report import Report
-    from medzoo.userdata.folders import read_folder
-    from medzoo.userdata.huggingface import read_dataset
-    from medzoo.userdata.tables import read_table
-    from medzoo.weights import list_models
+    from medzoo.models.create import create_model
+    from medzoo.models.export import Exported, export
+    from medzoo.recommendation.recommend import recommend
+    from medzoo.recommendation.result import Recommendation
+    from medzoo.zoo.catalog import WeightsRecord, get_weights
+    from medzoo.zoo.weights import list_models
 
 # What is public, and where it lives: a name is imported when it is first used, so that listing weights
 # does not wait for torch.
 _PUBLIC = {
-    "Analysis": "medzoo.analysis.summary",
-    "Audit": "medzoo.overlap.audit",
+    "Analysis": "medzoo.analysis.result",
+    "Audit": "medzoo.contamination.result",
     "ComparisonResult": "medzoo.comparison.result",
-    "Evaluation": "medzoo.evaluating",
-    "Explanation": "medzoo.gradcam",
-    "Exported": "medzoo.exporting",
-    "Features": "medzoo.features",
-    "MedzooError": "medzoo.errors",
+    "Evaluation": "medzoo.inference.evaluate",
+    "Explanation": "medzoo.inference.explain",
+    "Exported": "medzoo.models.export",
+    "Features": "medzoo.features.extract",
+    "MedzooError": "medzoo.core.errors",
     "OperatingPoint": "medzoo.metrics.operating",
-    "Predictions": "medzoo.prediction",
-    "Recommendation": "medzoo.recommendation",
-    "Report": "medzoo.report",
-    "WeightsRecord": "medzoo.catalog",
-    "analyze": "medzoo.analyzing",
-    "audit": "medzoo.overlap.auditing",
-    "compare": "medzoo.comparing",
-    "create_model": "medzoo.model",
-    "evaluate": "medzoo.evaluating",
-    "explain": "medzoo.gradcam",
-    "export": "medzoo.exporting",
-    "extract_features": "medzoo.features",
-    "finetune": "medzoo.finetuning",
-    "get_weights": "medzoo.catalog",
-    "list_models": "medzoo.weights",
-    "predict": "medzoo.prediction",
-    "read_dataset": "medzoo.userdata.huggingface",
-    "read_folder": "medzoo.userdata.folders",
-    "read_table": "medzoo.userdata.tables",
-    "recommend": "medzoo.recommending",
+    "Predictions": "medzoo.inference.predict",
+    "Recommendation": "medzoo.recommendation.result",
+    "Report": "medzoo.finetuning.report",
+    "WeightsRecord": "medzoo.zoo.catalog",
+    "analyze": "medzoo.analysis.analyze",
+    "audit": "medzoo.contamination.audit",
+    "compare": "medzoo.comparison.compare",
+    "create_model": "medzoo.models.create",
+    "evaluate": "medzoo.inference.evaluate",
+    "explain": "medzoo.inference.explain",
+    "export": "medzoo.models.export",
+    "extract_features": "medzoo.features.extract",
+    "finetune": "medzoo.finetuning.finetune",
+    "get_weights": "medzoo.zoo.catalog",
+    "list_models": "medzoo.zoo.weights",
+    "predict": "medzoo.inference.predict",
+    "read_dataset": "medzoo.data.huggingface",
+    "read_folder": "medzoo.data.folders",
+    "read_table": "medzoo.data.tables",
+    "recommend": "medzoo.recommendation.recommend",
 }
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from medzoo._version import __version__
-from medzoo.commandline import new_app, run
-from medzoo.commands import analyze, audit, catalog, compare, evaluate, export, finetune, predict, recommend, zoo
+from medzoo.cli import analyze, audit, catalog, compare, evaluate, export, finetune, predict, recommend, zoo
+from medzoo.cli.app import new_app, run
 
 app = new_app("Weights pretrained on medical images, and the tool that uses them. Not for diagnosis.")
 

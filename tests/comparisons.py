@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.comparison.cells import DONE, FAILED
 from medzoo.comparison.comparison import Labelled
 from medzoo.comparison.protocol import Protocol, Split
 from medzoo.comparison.result import ComparisonResult
+from medzoo.comparison.runs import DONE, FAILED
 from medzoo.metrics.scores import TASK_METRICS
 
 EPOCHS = 4

@@ -71,7 +71,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"\x89PNG")
         return path
 
-    monkeypatch.setattr("medzoo.report.save_figure", save_figure)
+    monkeypatch.setattr("medzoo.finetuning.report.save_figure", save_figure)
 
 
 @pytest.fixture

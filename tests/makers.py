@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
-from medzoo.bundle import CARD, CONFIG, RUN
-from medzoo.engine import seeded
-from medzoo.files import write_json, write_text
-from medzoo.inputs import InputContract
+from medzoo.core.atomic import write_json, write_text
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.loop import seeded
 from medzoo.metrics import primary
-from medzoo.model import create_model
-from medzoo.modelinfo import Model, ModelInfo
-from medzoo.saving import config_of, save_model
-from medzoo.sources import SOURCES
-from medzoo.weights import find
-from training.card import card
+from medzoo.models.create import create_model
+from medzoo.models.info import Model, ModelInfo
+from medzoo.models.saving import config_of, save_model
+from medzoo.zoo.bundle import CARD, CONFIG, RUN
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import find
 from training.datasets import DATASETS, DataSet
-from training.imagenet import import_imagenet
-from training.publish import publish
-from training.recipes import RECIPES
+from training.pretraining.imagenet import import_imagenet
+from training.pretraining.recipes import RECIPES
+from training.publishing.card import card
+from training.publishing.publish import publish
 
 # What each class looks like; far enough apart for a tiny network to learn in a few steps.
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}

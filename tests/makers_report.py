@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.examples import Examples
-from medzoo.heads import set_head
+from medzoo.data.dataset import Examples
+from medzoo.finetuning.report import Report
 from medzoo.metrics import evaluate, primary
 from medzoo.metrics.outcomes import outcomes
-from medzoo.model import create_model
-from medzoo.pictures.findings import Findings
-from medzoo.report import Report
+from medzoo.models.create import create_model
+from medzoo.models.heads import set_head
+from medzoo.reporting.findings import Findings
 
 TASKS = {
     "binary": ("healthy", "ill"),

@@ -15,7 +15,9 @@ NAME = "test_resnet_efi_ri"  # a network of 0.4 million values
 SMALL = ("--image-size", "32", "--batch-size", "8", "--allow-partial", "--device", "cpu")
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["training.pretrain", "training.__main__", "medzoo.finetuning", "medzoo.__main__"])
+_FORKS.set_forkserver_preload(
+    ["training.pretraining.pretrain", "training.__main__", "medzoo.finetuning.finetune", "medzoo.__main__"]
+)
 
 
 def pretraining(data: Path, work: Path, *more: str, name: str = NAME) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medzoo import allocation
-from medzoo.allocation import kept_memory
+from medzoo.core import allocation
+from medzoo.core.allocation import kept_memory
 
 glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="needs the GNU C library"

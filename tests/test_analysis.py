@@ -17,19 +17,19 @@ from typer.testing import CliRunner
 
 from medzoo import analyze, create_model, finetune
 from medzoo.__main__ import app
+from medzoo.analysis.analyze import Analysis
 from medzoo.analysis.cka import LinearCKA, linear_cka
+from medzoo.analysis.compatibility import InapplicableError
 from medzoo.analysis.distance import block_distances, head_distance
-from medzoo.analysis.pairing import InapplicableError
-from medzoo.analysis.path import Line, points, recalibrate
+from medzoo.analysis.interpolation import Line, points, recalibrate
 from medzoo.analysis.scoring import Scorer
 from medzoo.analysis.shuffling import shuffle_tiles, tile_orders
+from medzoo.analysis.stage_probes import MOST, few_enough, truncation_curve
 from medzoo.analysis.stages import stages_of, watched
-from medzoo.analysis.truncating import MOST, few_enough, truncation_curve
-from medzoo.analyzing import Analysis
-from medzoo.bundle import RUN
-from medzoo.errors import DataError, MedzooError
-from medzoo.files import write_json
-from medzoo.modelinfo import Model, pooled_features
+from medzoo.core.atomic import write_json
+from medzoo.core.errors import DataError, MedzooError
+from medzoo.models.info import Model, pooled_features
+from medzoo.zoo.bundle import RUN
 
 CLASSES = ("red", "green", "blue")
 
@@ -65,7 +65,7 @@ def found(tuned: tuple[Path, Path], colours: Path) -> Analysis:
 @pytest.fixture
 def two_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer probes where their score is not what is tested."""
-    monkeypatch.setattr("medzoo.analysis.truncating.FOLDS", 2)
+    monkeypatch.setattr("medzoo.analysis.stage_probes.FOLDS", 2)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from medzoo.errors import DataError, ZooError
-from medzoo.overlap.audit import audit_records
-from medzoo.overlap.hashing import LENGTH, NEAR, NEAR_BITS, VERSION, image_hashes
-from medzoo.overlap.seen import SEEN, Seen, join, patient_keys, prefixed, read_seen, seen_of, write_seen
+from medzoo.contamination.perceptual_hash import LENGTH, NEAR, NEAR_BITS, VERSION, image_hashes
+from medzoo.contamination.result import audit_records
+from medzoo.contamination.seen_images import SEEN, Seen, join, patient_keys, prefixed, read_seen, seen_of, write_seen
+from medzoo.core.errors import DataError, ZooError
 
 N = 12
 

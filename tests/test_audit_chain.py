@@ -15,21 +15,21 @@ from PIL import Image
 
 import medzoo
 from medzoo.__main__ import main
-from medzoo.bundle import open_bundle
-from medzoo.errors import DataError, ZooError
-from medzoo.examples import load_examples, records_of
-from medzoo.finetuning import finetune
-from medzoo.geometry import Geometry
-from medzoo.overlap.auditing import audit_frames, leave_out, seen_by
-from medzoo.overlap.frames import FRAME, frames_of
-from medzoo.overlap.seen import SEEN, patient_keys, seen_of
-from training.corpus import prepared
-from training.hashes import cache_hashes
-from training.options import Options
-from training.pretrain import pretrain
-from training.publish import publish
-from training.seen_images import published_names
-from training.study_seen import seen_by_any
+from medzoo.contamination.audit import audit_frames, leave_out, seen_by
+from medzoo.contamination.image_hashes import FRAME, frames_of
+from medzoo.contamination.seen_images import SEEN, patient_keys, seen_of
+from medzoo.core.errors import DataError, ZooError
+from medzoo.data.dataset import load_examples, records_of
+from medzoo.data.geometry import Geometry
+from medzoo.finetuning.finetune import finetune
+from medzoo.zoo.bundle import open_bundle
+from training.cache.hashes import cache_hashes
+from training.cache.load import prepared
+from training.pretraining.options import Options
+from training.pretraining.pretrain import pretrain
+from training.pretraining.seen_images import published_names
+from training.publishing.publish import publish
+from training.study.seen import seen_by_any
 
 PATIENTS = 20
 

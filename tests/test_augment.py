@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.augment import AUGMENTS, Augment, _turned, cut, uniform, vary
+from medzoo.engine.augment import AUGMENTS, Augment, _turned, cut, uniform, vary
 
 CROP_Y, CROP_X, FLIP_X, FLIP_Y, ANGLE, ZOOM, SHIFT_Y, SHIFT_X, BRIGHTNESS, CONTRAST = range(10)
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool, in_order, normalize, predict_logits
-from medzoo.errors import DataError, InputError
-from medzoo.inputs import IMAGENET_MEAN, IMAGENET_STD, InputContract
-from medzoo.sampling import Sampler
+from medzoo.core.errors import DataError, InputError
+from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Part, Pool, in_order, normalize, predict_logits
+from medzoo.engine.sampling import Sampler
 
 CONTRACT = InputContract(size=32)
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
+from medzoo.data.records import TASKS
 from medzoo.metrics import Estimate, Metrics, evaluate
 from medzoo.metrics.bootstrap import interval, members, paired_difference, resamples
 from medzoo.metrics.outcomes import Outcomes, outcomes
 from medzoo.metrics.scores import KAPPAS, overall, score
 from medzoo.metrics.weighted import Weighted
-from medzoo.records import TASKS
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,18 +17,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import training.cache
-import training.hashes
-import training.staging
-from medzoo.decode import Stamp
-from medzoo.errors import DataError
-from medzoo.geometry import Geometry
-from medzoo.images import as_array, read_image
-from medzoo.overlap.frames import FRAME
-from medzoo.overlap.hashing import image_hash
-from medzoo.records import Records, one_hot
-from training.cache import Cache, open_cache, prepare
-from training.staging import Staging
+import training.cache.hashes
+import training.cache.prepare
+import training.cache.staging
+from medzoo.contamination.image_hashes import FRAME
+from medzoo.contamination.perceptual_hash import image_hash
+from medzoo.core.errors import DataError
+from medzoo.data.decoding import Stamp
+from medzoo.data.geometry import Geometry
+from medzoo.data.image_io import as_array, read_image
+from medzoo.data.records import Records, one_hot
+from training.cache.prepare import Cache, open_cache, prepare
+from training.cache.staging import Staging
 
 GREY = Geometry(16, 16, channels=1)
 COUNT = 12
@@ -63,14 +63,14 @@ def make(root: Path, count: int, side: int = 24) -> Records:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows that ``prepare`` really decodes."""
     rows: list[int] = []
-    each = training.cache.decode_each
+    each = training.cache.prepare.decode_each
 
     def counted(*args: Any, **options: Any) -> Any:
         for item in each(*args, **options):
             rows.append(item.index)
             yield item
 
-    monkeypatch.setattr(training.cache, "decode_each", counted)
+    monkeypatch.setattr(training.cache.prepare, "decode_each", counted)
     return rows
 
 
@@ -118,7 +118,7 @@ def test_second_call_decodes_and_reads_nothing(
 ) -> None:
     first = prepare(records, GREY, tmp_path / "c")
     assert decoded == list(range(COUNT))
-    monkeypatch.setattr(training.cache, "full_stamp", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(training.cache.prepare, "full_stamp", lambda path: pytest.fail(f"{path} was read"))
     assert prepare(records, GREY, tmp_path / "c").folder == first.folder
     assert len(decoded) == COUNT
 
@@ -132,7 +132,7 @@ def test_touched_and_moved_files_keep_the_cache(
     moved = replace(records, root=records.root.rename(tmp_path / "moved"))
     assert prepare(moved, GREY, tmp_path / "c").folder == first.folder
     assert len(decoded) == COUNT
-    monkeypatch.setattr(training.cache, "full_stamp", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(training.cache.prepare, "full_stamp", lambda path: pytest.fail(f"{path} was read"))
     prepare(moved, GREY, tmp_path / "c")  # remembered
 
 
@@ -173,7 +173,7 @@ def test_everything_that_matters_is_in_the_key(
     if what == "geometry":
         geometry = replace(GREY, fit="center")
     elif what == "version":
-        monkeypatch.setattr(training.cache, "DECODE_VERSION", 99)
+        monkeypatch.setattr(training.cache.prepare, "DECODE_VERSION", 99)
     elif what == "order":
         changed = records.take(range(COUNT)[::-1])
     else:
@@ -285,7 +285,7 @@ def test_a_crash_at_any_step_of_finishing_is_mended(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        owner: Any = {"savetargets": np, "write_manifest": training.cache, "rename": Path}.get(step, shutil)
+        owner: Any = {"savetargets": np, "write_manifest": training.cache.prepare, "rename": Path}.get(step, shutil)
         patch.setattr(owner, step.replace("targets", ""), crash)
         with pytest.raises(OSError, match="full"):
             prepare(records, GREY, tmp_path / "c", max_rejected=3)
@@ -301,10 +301,10 @@ def test_a_crash_at_any_step_of_finishing_is_mended(
 RUN = """
 import os, signal, sys, threading, time
 from pathlib import Path
-import training.staging
-from medzoo.geometry import Geometry
-from medzoo.records import Records, one_hot
-from training.cache import prepare
+import training.cache.staging
+from medzoo.data.geometry import Geometry
+from medzoo.data.records import Records, one_hot
+from training.cache.prepare import prepare
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -313,7 +313,7 @@ def progress(done, total):
     if done == last:
         die()
 
-training.staging._BATCH = 8
+training.cache.staging._BATCH = 8
 root, folder, last, delay = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 names = tuple(sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png")))
 records = Records("killed", root, names, one_hot([i % 2 for i in range(len(names))], 2), ("no", "yes"), "binary")
@@ -385,7 +385,7 @@ def test_a_torn_journal_line_counts_as_not_written(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_on_disk_before_the_journal_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.staging, "_BATCH", 2)
+    monkeypatch.setattr(training.cache.staging, "_BATCH", 2)
     staging = Staging(tmp_path, 4, Geometry(1, 1))
     for place in range(3):
         staging.put(place, np.full((1, 1, 3), place + 1, np.uint8), Stamp(1, 1, "0" * 64))
@@ -412,8 +412,8 @@ def test_real_sets(real: Path, tmp_path: Path) -> None:
 
 def test_hashes_are_made_once_and_kept(records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = prepare(records, GREY, tmp_path / "c")
-    hashes = training.hashes.cache_hashes(cache)
+    hashes = training.cache.hashes.cache_hashes(cache)
     assert hashes.shape == (COUNT, 48)
     np.testing.assert_array_equal(hashes[5], image_hash(as_array(records.path(5), FRAME)))
-    monkeypatch.setattr(training.hashes, "file_hashes", lambda *_: pytest.fail("hashed again"))
-    np.testing.assert_array_equal(training.hashes.cache_hashes(open_cache(cache.folder)), hashes)
+    monkeypatch.setattr(training.cache.hashes, "file_hashes", lambda *_: pytest.fail("hashed again"))
+    np.testing.assert_array_equal(training.cache.hashes.cache_hashes(open_cache(cache.folder)), hashes)

@@ -18,23 +18,23 @@ from comparisons import comparison, labelled
 from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
-from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool
 from medzoo.comparison.protocol import Protocol
-from medzoo.errors import RunError
-from medzoo.execution import Execution
-from medzoo.inputs import InputContract
-from medzoo.sources import SOURCES
-from medzoo.weights import WEIGHTS
+from medzoo.core.errors import RunError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Part, Pool
+from medzoo.engine.runtime import Execution
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import WEIGHTS
 from training.__main__ import app
-from training.card import CARDS, EVIDENCE, card, write_cards
-from training.corpus import Corpus, Slice
-from training.evidence import Evidence, read_evidence, transfers
-from training.outcome import ArmFacts, Outcome
+from training.pretraining.corpus import Corpus, Slice
+from training.pretraining.validation import validate
+from training.publishing.card import CARDS, EVIDENCE, card, write_cards
 from training.publishing.card_check import check_card
-from training.ranking import Ranking
-from training.site import write_site
-from training.validation import validate
+from training.publishing.evidence import Evidence, read_evidence, transfers
+from training.publishing.gallery import write_site
+from training.study.outcome import ArmFacts, Outcome
+from training.study.ranking import Ranking
 
 NAME = "densenet121_efi_in"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -15,15 +15,15 @@ from makers import noise
 from safetensors.torch import load_file, save_file
 
 import medzoo
-from medzoo import commandline
-from medzoo.engine import seeded
-from medzoo.sources import SOURCES
-from medzoo.store import resolve
+from medzoo.cli import app as commandline
+from medzoo.engine.loop import seeded
+from medzoo.zoo.resolve import resolve
+from medzoo.zoo.sources import SOURCES
 from training.__main__ import app
-from training.cache import Cache, open_cache
+from training.cache.prepare import Cache, open_cache
 from training.datasets import DATASETS
-from training.outcome import read_outcomes
 from training.standins import write_standins
+from training.study.outcome import read_outcomes
 
 # Images that the study uses of 40 drawn: EyePACS's test images of grade 0 are left out.
 SETS = {"chestxray14": 40, "breakhis": 40, "eyepacs": 36, "deepdrid": 40}
@@ -200,7 +200,7 @@ def test_a_finished_study_is_not_run_again_and_its_report_is_made_anew(
 ) -> None:
     files = [chain.work / "study" / name for name in ("results/deepdrid.json", "report.html", "table.md")]
     before = [file.read_bytes() for file in files]
-    monkeypatch.setattr("medzoo.comparison.cells.finetune", lambda *_, **__: pytest.fail("a cell was run again"))
+    monkeypatch.setattr("medzoo.comparison.runs.finetune", lambda *_, **__: pytest.fail("a cell was run again"))
     run(*chain.study)
     assert [file.read_bytes() for file in files] == before
     files[1].unlink()

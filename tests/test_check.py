@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medzoo.errors import DataError
-from training.check import BATCH, check, split_patients
+from medzoo.core.errors import DataError
 from training.datasets import available, read
+from training.datasets.check import BATCH, check, split_patients
 
 
 def picture(file: Path, seed: int) -> None:

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from medzoo import checkpoints as module
-from medzoo.checkpoints import Checkpoints, Position
-from medzoo.engine import make_optimizer
-from medzoo.errors import RunError
-from medzoo.plan import Plan
+from medzoo.core.errors import RunError
+from medzoo.engine import checkpoints as module
+from medzoo.engine.checkpoints import Checkpoints, Position
+from medzoo.engine.loop import make_optimizer
+from medzoo.engine.schedule import Plan
 
 PLAN = Plan(epochs=3, batch_size=4, lr=1e-2, weight_decay=0.1)
 SETTINGS = {"seed": 0, "recipe": {"name": "paper", "sets": ("a", "b")}, "image size": 32}

@@ -17,9 +17,9 @@ from makers import class_folders
 from typer.main import get_command
 
 import medzoo
-from medzoo import commandline
 from medzoo.__main__ import app as medzoo_app
-from medzoo.weights import WEIGHTS
+from medzoo.cli import app as commandline
+from medzoo.zoo.weights import WEIGHTS
 from training.__main__ import app as training_app
 
 APPS = {"medzoo": medzoo_app, "training": training_app}

@@ -14,15 +14,15 @@ import pytest
 from makers import class_folders, save_bundle
 from sklearn.metrics import balanced_accuracy_score
 
-from medzoo.comparing import compare
-from medzoo.comparison import grid
-from medzoo.comparison.cells import DONE, FAILED, Cell
+from medzoo.comparison import workers as grid
+from medzoo.comparison.compare import compare
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
-from medzoo.errors import DataError, InputError, MedzooError, RunError
-from medzoo.examples import Examples
-from medzoo.fingerprints import fingerprint
-from medzoo.inputs import InputContract, common_contract
+from medzoo.comparison.runs import DONE, FAILED, Cell
+from medzoo.core.errors import DataError, InputError, MedzooError, RunError
+from medzoo.data.dataset import Examples
+from medzoo.data.fingerprint import fingerprint
+from medzoo.data.input_spec import InputContract, common_contract
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "lr": 3e-3, "device": "cpu", "folds": 2}
 VOLATILE = ("seconds", "history")
@@ -92,7 +92,7 @@ def test_the_table_says_what_the_kept_predictions_say(found: Comparison) -> None
 def test_nothing_is_run_twice(
     found: Comparison, data: Path, starts: list[Path], kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medzoo.comparison.cells.finetune", lambda *_, **__: pytest.fail("a run was done again"))
+    monkeypatch.setattr("medzoo.comparison.runs.finetune", lambda *_, **__: pytest.fail("a run was done again"))
     again = compare(data, starts, seeds=2, fractions=(0.5, 1), cells=kept, **QUICK)
     assert again.to_dict() == found.to_dict()
 
@@ -136,7 +136,7 @@ def test_another_option_weight_or_data_set_is_another_run(found: Comparison, dat
 def test_a_failed_run_is_told_and_stops_no_other(
     data: Path, starts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from medzoo.comparison import cells
+    from medzoo.comparison import runs as cells
 
     real = cells.finetune
 
@@ -162,7 +162,7 @@ def test_all_failed_is_an_error(data: Path, starts: list[Path], monkeypatch: pyt
     def broken(*_: Any, **__: Any) -> None:
         raise MedzooError("no such thing")
 
-    monkeypatch.setattr("medzoo.comparison.cells.finetune", broken)
+    monkeypatch.setattr("medzoo.comparison.runs.finetune", broken)
     with pytest.raises(RunError, match="all 2 runs on colours failed; the first: no such thing"):
         compare(data, starts[:1], **QUICK)
 
@@ -256,7 +256,7 @@ def test_one_split_is_measured_by_the_bootstrap(data: Path, starts: list[Path]) 
 def test_what_cannot_be_done_is_said_before_the_work(
     changes: dict[str, Any], says: str, data: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medzoo.comparison.cells.finetune", lambda *_, **__: pytest.fail("it began"))
+    monkeypatch.setattr("medzoo.comparison.runs.finetune", lambda *_, **__: pytest.fail("it began"))
     with pytest.raises(MedzooError, match=says):
         compare(data, starts, **{**QUICK, **changes})
 

@@ -14,13 +14,13 @@ from PIL import Image
 
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.curves import epochs, gain
-from medzoo.comparison.looks import looks_of
 from medzoo.comparison.protocol import Protocol
 from medzoo.comparison.report import View, sentences
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.statistics import Test
-from medzoo.comparison.wording import BETTER, OPEN, UNKNOWN, WORSE, p_value, signed, verdict
-from medzoo.errors import MedzooError
+from medzoo.comparison.styles import looks_of
+from medzoo.comparison.verdict import BETTER, OPEN, UNKNOWN, WORSE, p_value, signed, verdict
+from medzoo.core.errors import MedzooError
 from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.scores import TASK_METRICS
 

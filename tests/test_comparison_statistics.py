@@ -8,8 +8,8 @@ from scipy import stats
 
 from medzoo.comparison.protocol import Protocol
 from medzoo.comparison.statistics import corrected_mean, holm
-from medzoo.errors import DataError, RunError
-from medzoo.splits import fold_of
+from medzoo.core.errors import DataError, RunError
+from medzoo.data.splits import fold_of
 
 
 def test_without_overlap_it_is_the_t_test() -> None:

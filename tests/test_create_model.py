@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medzoo import create_model, finetune, predict
-from medzoo.batches import normalize
-from medzoo.channels import convert_channels
-from medzoo.errors import InputError, MedzooError, ZooError
-from medzoo.freezing import freeze
-from medzoo.inputs import InputContract
-from medzoo.loading import build, fill, load_bundle
-from medzoo.store import resolve
+from medzoo.core.errors import InputError, MedzooError, ZooError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.loader import normalize
+from medzoo.models.freezing import freeze
+from medzoo.models.in_channels import convert_channels
+from medzoo.models.loading import build, fill, load_bundle
+from medzoo.zoo.resolve import resolve
 
 NAME = "densenet121_efi_ri"
 WHOLE = 727  # tensors of a DenseNet-121 with its classifier

@@ -15,12 +15,12 @@ import pytest
 from faulty_server import Answer, Server
 from PIL import Image
 
-from medzoo.table import Table
-from training import download as downloading
+from medzoo.core.registry import Table
 from training.__main__ import main
-from training.downloads import DOWNLOADS, Download, Item
-from training.fetch import fetch
-from training.responses import Remote
+from training.download import download as downloading
+from training.download.fetch import fetch
+from training.download.responses import Remote
+from training.download.sources import DOWNLOADS, Download, Item
 from training.standins import write_standins
 
 Run = Callable[..., tuple[int, str, str]]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import medzoo.decode
-from medzoo.decode import Decoded, Stamp, decode_each, decode_many, full_stamp, quick_stamp
-from medzoo.errors import RunError
-from medzoo.geometry import Geometry
-from medzoo.images import read_image
+import medzoo.data.decoding
+from medzoo.core.errors import RunError
+from medzoo.data.decoding import Decoded, Stamp, decode_each, decode_many, full_stamp, quick_stamp
+from medzoo.data.geometry import Geometry
+from medzoo.data.image_io import read_image
 
 SMALL = Geometry(16, 24)
 
@@ -77,17 +77,17 @@ def test_stamps_are_of_the_bytes_decoded(paths: list[Path]) -> None:
 
 def test_only_a_bounded_number_is_decoded_ahead(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    decode_one = medzoo.decode._decode_one
+    decode_one = medzoo.data.decoding._decode_one
 
     def counted(index: int, path: Path, geometry: Geometry, fast: bool) -> Decoded:
         started.append(index)
         return decode_one(index, path, geometry, fast)
 
-    monkeypatch.setattr(medzoo.decode, "_decode_one", counted)
+    monkeypatch.setattr(medzoo.data.decoding, "_decode_one", counted)
     items = decode_each(paths, SMALL, jobs=2)
     next(items)
     items.close()  # type: ignore[attr-defined]  # a consumer that leaves early
-    assert len(started) <= 2 * medzoo.decode._AHEAD
+    assert len(started) <= 2 * medzoo.data.decoding._AHEAD
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 

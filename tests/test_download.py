@@ -16,15 +16,15 @@ import pytest
 from faulty_server import Answer, Server
 from filelock import FileLock
 
-from medzoo.errors import DataError, RunError, UnknownNameError
-from medzoo.table import Table
-from training import download as module
-from training.archives import is_archive
+from medzoo.core.errors import DataError, RunError, UnknownNameError
+from medzoo.core.registry import Table
 from training.datasets import DATASETS, folder
-from training.download import download, steps
-from training.downloads import DOWNLOADS, Download, Item
-from training.fetch import fetch
-from training.responses import Remote
+from training.download import download as module
+from training.download.archives import is_archive
+from training.download.download import download, steps
+from training.download.fetch import fetch
+from training.download.responses import Remote
+from training.download.sources import DOWNLOADS, Download, Item
 
 STUDY = {
     "chestxray14",

@@ -11,7 +11,7 @@ import torchvision
 from safetensors.torch import load_file
 
 from medzoo import create_model
-from medzoo.weights import WEIGHTS
+from medzoo.zoo.weights import WEIGHTS
 
 TOP = Path(__file__).resolve().parents[1]
 NAME = "densenet121_efi_ri"

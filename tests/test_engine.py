@@ -15,15 +15,15 @@ import timm
 import torch
 from torch import nn
 
-from medzoo.augment import AUGMENTS
-from medzoo.batches import Part, Pool, outputs, predict_logits
-from medzoo.engine import fit
-from medzoo.errors import RunError
-from medzoo.execution import Execution, Statistics, seeded
-from medzoo.inputs import InputContract
-from medzoo.losses import make_loss
-from medzoo.plan import Plan
-from medzoo.sampling import Sampler
+from medzoo.core.errors import RunError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Part, Pool, outputs, predict_logits
+from medzoo.engine.loop import fit
+from medzoo.engine.losses import make_loss
+from medzoo.engine.runtime import Execution, Statistics, seeded
+from medzoo.engine.sampling import Sampler
+from medzoo.engine.schedule import Plan
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -180,7 +180,7 @@ def test_clipping_is_torchs(clip: float, monkeypatch: pytest.MonkeyPatch) -> Non
     ours, torchs = network(), network()
     trained(ours, clip=clip, epochs=1)
     monkeypatch.setattr(
-        "medzoo.engine._Loop._clip", lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        "medzoo.engine.loop._Loop._clip", lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
     )
     trained(torchs, clip=clip, epochs=1)
     for key, value in torchs.state_dict().items():

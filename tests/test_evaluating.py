@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 from medzoo import create_model, evaluate, predict, read_table
 from medzoo.__main__ import app
-from medzoo.errors import DataError, MedzooError, UnreadableError
-from medzoo.evaluating import Evaluation
-from medzoo.inputs import InputContract
+from medzoo.core.errors import DataError, MedzooError, UnreadableError
+from medzoo.data.input_spec import InputContract
+from medzoo.inference.evaluate import Evaluation
 from medzoo.metrics import evaluate as measure
-from medzoo.modelinfo import ModelInfo
+from medzoo.models.info import ModelInfo
 
 COLOURS = ("red", "green", "blue")
 QUICK: dict[str, Any] = {"bootstrap": 20, "device": "cpu"}

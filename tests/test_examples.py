@@ -22,14 +22,14 @@ from torch.utils.data import Dataset
 from typer.testing import CliRunner
 
 from medzoo.__main__ import app
-from medzoo.commandline import run
-from medzoo.commands.options import Columns, data_of, validation_of
-from medzoo.decode import convert_many
-from medzoo.errors import DataError, UnreadableError
-from medzoo.examples import load_examples
-from medzoo.finetuning import finetune
-from medzoo.geometry import Geometry
-from medzoo.userdata import room
+from medzoo.cli.app import run
+from medzoo.cli.options import Columns, data_of, validation_of
+from medzoo.core.errors import DataError, UnreadableError
+from medzoo.data import image_buffer as room
+from medzoo.data.dataset import load_examples
+from medzoo.data.decoding import convert_many
+from medzoo.data.geometry import Geometry
+from medzoo.finetuning.finetune import finetune
 
 SIZE = Geometry(8, 8)
 BROKEN = b"\x89PNG\r\n\x1a\n broken"

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from medzoo import create_model, export
 from medzoo.__main__ import app
-from medzoo.errors import MedzooError, UnknownNameError
-from medzoo.modelinfo import Model
+from medzoo.core.errors import MedzooError, UnknownNameError
+from medzoo.models.info import Model
 
 NAME = "densenet121_efi_ri"
 
@@ -62,7 +62,7 @@ def test_a_file_that_computes_something_else_is_not_kept(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "medzoo.exporting._to_torch", lambda network, images, described, path: network(images + 1).detach().numpy()
+        "medzoo.models.export._to_torch", lambda network, images, described, path: network(images + 1).detach().numpy()
     )
     old = tmp_path / "model.pt2"
     old.write_text("what stood here")

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from faulty_server import Answer, Server
 
-from medzoo.errors import DataError
-from training.fetch import RETRIES, Remote, fetch
+from medzoo.core.errors import DataError
+from training.download.fetch import RETRIES, Remote, fetch
 
 BODY = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)
@@ -315,7 +315,7 @@ def test_proxies_are_those_of_requests(case: Make, monkeypatch: pytest.MonkeyPat
 SCRIPT = """
 import sys
 from pathlib import Path
-from training.fetch import Remote, fetch
+from training.download.fetch import Remote, fetch
 fetch(Remote(sys.argv[1], "the test"), Path(sys.argv[2]))
 """
 

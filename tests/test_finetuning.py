@@ -18,9 +18,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from medzoo import create_model, finetune, predict
-from medzoo.errors import MedzooError
+from medzoo.core.errors import MedzooError
+from medzoo.finetuning.report import Report
 from medzoo.metrics import evaluate
-from medzoo.report import Report
 
 QUICK: dict[str, Any] = {"epochs": 1, "batch_size": 8, "device": "cpu"}
 
@@ -347,7 +347,7 @@ def test_densenet_and_the_papers_head(zoo: Path, tmp_path: Path) -> None:
 def test_impossible_options_fail_before_training(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict, message: str, form: str
 ) -> None:
-    monkeypatch.setattr("medzoo.tuning.job.fit", lambda *_, **__: pytest.fail("training began"))
+    monkeypatch.setattr("medzoo.finetuning.job.fit", lambda *_, **__: pytest.fail("training began"))
     data = class_folders(tmp_path / "data") if form == "folder" else pictures(("red", "green"), 10)
     with pytest.raises(MedzooError, match=message) as caught:
         finetune(tiny, data, **{**QUICK, **options})

@@ -17,13 +17,13 @@ import typer
 from PIL import Image
 from safetensors.torch import save_file
 
-from medzoo.commandline import new_app, run
-from medzoo.errors import DiskFullError, MedzooError
-from medzoo.files import replacing_file, replacing_folder, write_json
-from medzoo.geometry import Geometry
-from medzoo.records import Records, one_hot
-from medzoo.zoo.memory import recall, remember
-from training.cache import prepare
+from medzoo.cli.app import new_app, run
+from medzoo.core.atomic import replacing_file, replacing_folder, write_json
+from medzoo.core.cache import recall, remember
+from medzoo.core.errors import DiskFullError, MedzooError
+from medzoo.data.geometry import Geometry
+from medzoo.data.records import Records, one_hot
+from training.cache.prepare import prepare
 
 GEOMETRY = Geometry(32, 32, channels=1)
 

@@ -21,13 +21,13 @@ import torch
 from makers import make_run
 from safetensors.torch import load_file, save_file
 
-from medzoo.bundle import open_bundle
-from medzoo.errors import MedzooError
-from medzoo.golden import check_golden
-from medzoo.mirror import mirror, mirror_zip
-from medzoo.model import create_model
-from medzoo.store import resolve
-from training.publish import publish, validate
+from medzoo.core.errors import MedzooError
+from medzoo.models.create import create_model
+from medzoo.models.golden import check_golden
+from medzoo.zoo.bundle import open_bundle
+from medzoo.zoo.mirror import mirror, mirror_zip
+from medzoo.zoo.resolve import resolve
+from training.publishing.publish import publish, validate
 
 NAME = "test_resnet_hwsi_ri"
 SECONDS = 10.0  # of CPU time a case; most take a hundredth

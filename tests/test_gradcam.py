@@ -14,11 +14,11 @@ from PIL import Image
 from torch import nn
 
 from medzoo import create_model, explain
-from medzoo.errors import DataError, MedzooError
-from medzoo.execution import seeded
-from medzoo.gradcam import Explanation, cam
-from medzoo.inputs import InputContract
-from medzoo.modelinfo import ModelInfo
+from medzoo.core.errors import DataError, MedzooError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.runtime import seeded
+from medzoo.inference.explain import Explanation, cam
+from medzoo.models.info import ModelInfo
 
 IMAGES = pictures(("red", "green", "blue"), 1)[0]
 

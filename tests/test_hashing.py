@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medzoo.errors import InputError
-from medzoo.overlap import matching
-from medzoo.overlap.hashing import EXACT, LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
-from medzoo.overlap.matching import distances, exact_rows, nearest
+from medzoo.contamination import hamming as matching
+from medzoo.contamination.hamming import distances, exact_rows, nearest
+from medzoo.contamination.perceptual_hash import EXACT, LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
+from medzoo.core.errors import InputError
 
 
 def picture(seed: int, size: int = 200, channels: int = 1) -> np.ndarray:

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.errors import DataError
-from medzoo.examples import Examples
-from medzoo.geometry import Geometry
-from medzoo.holding import hold_out, own_selection, shared_patients
-from medzoo.records import one_hot
-from medzoo.tuning.sides import divide
+from medzoo.core.errors import DataError
+from medzoo.data.dataset import Examples
+from medzoo.data.geometry import Geometry
+from medzoo.data.holdout import hold_out, own_selection, shared_patients
+from medzoo.data.records import one_hot
+from medzoo.finetuning.split import divide
 
 SIZE = Geometry(4, 4)
 

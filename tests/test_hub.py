@@ -20,11 +20,11 @@ from hub_server import Fault, Hub, Repo, connected
 from makers import make_run, noise
 
 import medzoo
-from medzoo import store
-from medzoo.errors import ZooError
-from medzoo.store import Pin, published, resolve
+from medzoo.core.errors import ZooError
+from medzoo.zoo import resolve as store
 from medzoo.zoo.pins import read_pins, write_pins
-from training.publish import Plan, plan, send
+from medzoo.zoo.resolve import Pin, published, resolve
+from training.publishing.publish import Plan, plan, send
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values
 REPO = f"zoo/{NAME}"
@@ -58,7 +58,7 @@ def hub(ready: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     """A hub that holds the weight, pinned; the cache is empty and no token is set."""
     pins = tmp_path / "pins.json"
     with connected(monkeypatch, tmp_path / "hf") as hub:
-        monkeypatch.setattr("medzoo.store.PINS", pins)
+        monkeypatch.setattr("medzoo.zoo.resolve.PINS", pins)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         send(ready, pins)
         monkeypatch.delenv("HF_TOKEN")
@@ -85,7 +85,8 @@ def repin(**changes: object) -> None:
 def loading(**environment: str) -> subprocess.Popen[str]:
     """A process of its own that loads the weight and says where it is."""
     code = (
-        "import sys, resource; from pathlib import Path; from medzoo import store; store.PINS = Path(sys.argv[1])\n"
+        "import sys, resource; from pathlib import Path; from medzoo.zoo import resolve as store\n"
+        "store.PINS = Path(sys.argv[1])\n"
         "if sys.argv[3]: resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
         "print(store.resolve(sys.argv[2], 'hf://zoo').folder)"
     )

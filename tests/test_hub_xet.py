@@ -14,9 +14,9 @@ from hub_xet import XetStore
 from makers import make_run, noise
 
 import medzoo
-from medzoo.errors import ZooError
-from medzoo.store import published, resolve
-from training.publish import Plan, plan, send
+from medzoo.core.errors import ZooError
+from medzoo.zoo.resolve import published, resolve
+from training.publishing.publish import Plan, plan, send
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values
 REPO = f"zoo/{NAME}"
@@ -38,7 +38,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """An empty hub with a store, and a token that may write to its ``zoo``."""
     with connected(monkeypatch, tmp_path / "hf", XetStore(tmp_path / "store")) as hub:
-        monkeypatch.setattr("medzoo.store.PINS", tmp_path / "pins.json")
+        monkeypatch.setattr("medzoo.zoo.resolve.PINS", tmp_path / "pins.json")
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         yield hub
 

@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from medzoo import read_dataset
-from medzoo.errors import DataError, UnreadableError
-from medzoo.examples import load_examples, records_of
-from medzoo.finetuning import finetune
-from medzoo.geometry import Geometry
-from medzoo.holding import hold_out
-from medzoo.overlap.auditing import leave_out
-from medzoo.overlap.frames import frames_of
-from medzoo.overlap.seen import Seen
-from medzoo.userdata.huggingface import is_dataset
+from medzoo.contamination.audit import leave_out
+from medzoo.contamination.image_hashes import frames_of
+from medzoo.contamination.seen_images import Seen
+from medzoo.core.errors import DataError, UnreadableError
+from medzoo.data.dataset import load_examples, records_of
+from medzoo.data.geometry import Geometry
+from medzoo.data.holdout import hold_out
+from medzoo.data.huggingface import is_dataset
+from medzoo.finetuning.finetune import finetune
 
 datasets = pytest.importorskip("datasets")
 SIZE = Geometry(8, 8)

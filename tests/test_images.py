@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from medzoo.errors import DataError, InputError, RunError
-from medzoo.geometry import Geometry
-from medzoo.images import SUFFIXES, as_array, decode, read_image
-from medzoo.pixels import from_array
+from medzoo.core.errors import DataError, InputError, RunError
+from medzoo.data.geometry import Geometry
+from medzoo.data.image_io import SUFFIXES, as_array, decode, read_image
+from medzoo.data.pixel_formats import from_array
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (60, 84, 3), dtype=np.uint8)
@@ -305,7 +305,7 @@ def test_files_that_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_warnings_of_others_are_handed_on() -> None:
-    from medzoo.images import _logged_warnings
+    from medzoo.data.image_io import _logged_warnings
 
     with pytest.warns(UserWarning, match="mine"), _logged_warnings():
         warnings.warn("mine", UserWarning, stacklevel=1)

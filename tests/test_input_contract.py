@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from medzoo import create_model, evaluate, explain, predict
-from medzoo.errors import MedzooError
-from medzoo.examples import load_examples
-from medzoo.images import as_array
+from medzoo.core.errors import MedzooError
+from medzoo.data.dataset import load_examples
+from medzoo.data.image_io import as_array
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (75, 90, 3), dtype=np.uint8)

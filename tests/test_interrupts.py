@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from medzoo.interrupts import stoppable
+from medzoo.engine.interrupts import stoppable
 
 
 def test_a_second_interrupt_stops_at_once() -> None:

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.errors import DataError
-from medzoo.userdata.labels import read_labels
+from medzoo.core.errors import DataError
+from medzoo.data.labels import read_labels
 
 FAST = settings(max_examples=40, deadline=None, derandomize=True)
 # How the same class numbers may come.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,25 +14,14 @@ import pytest
 TOP = Path(__file__).resolve().parents[1]
 
 # Where an import may stand inside a function: the command lines and what they show without torch, to start fast,
-# and the store, whose Hub client reads its settings when it is imported.
-LAZY = {"medzoo.__init__", "medzoo.__main__", "medzoo.weights", "medzoo.store", "training.__main__"}
-LAZY_PACKAGES = ("medzoo.commands.", "medzoo.zoo.", "training.commands.")
+# and the zoo, whose Hub client reads its settings when it is imported.
+LAZY = {"medzoo.__init__", "medzoo.__main__", "training.__main__"}
+LAZY_PACKAGES = ("medzoo.cli.", "medzoo.zoo.", "training.commands.")
 
-# The foundation: these know no other module of ours but one another.
-FOUNDATION = {
-    f"medzoo.{name}"
-    for name in (
-        "_version",
-        "errors",
-        "table",
-        "sources",
-        "weights",
-        "records",
-        "geometry",
-        "splits",
-        "inputs",
-        "files",
-    )
+# The folders, lowest first, as ARCHITECTURE.md shows them; the files beside the folders stand on top.
+LAYERS = {
+    package: re.findall(rf"^\| `{package}/(\w+)/` \|", (TOP / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.M)
+    for package in ("medzoo", "training")
 }
 
 
@@ -97,18 +87,30 @@ def _edges(local: bool) -> dict[str, set[str]]:
 
 
 def test_the_sources_are_read() -> None:
-    assert "medzoo.errors" in _edges(local=False)["medzoo.table"]
-    assert "medzoo.finetuning" in _edges(local=True)["medzoo.commands.finetune"]
-    assert "medzoo.finetuning" not in _edges(local=False)["medzoo.commands.finetune"]
+    assert "medzoo.core.errors" in _edges(local=False)["medzoo.core.registry"]
+    assert "medzoo.finetuning.finetune" in _edges(local=True)["medzoo.cli.finetune"]
+    assert "medzoo.finetuning.finetune" not in _edges(local=False)["medzoo.cli.finetune"]
 
 
-def test_medzoo_never_imports_training() -> None:
-    wrong = {
-        name: sorted(one.module for one in imports if one.module.split(".")[0] == "training")
-        for name, imports in IMPORTS.items()
-        if name.startswith("medzoo.")
-    }
-    assert {name: found for name, found in wrong.items() if found} == {}
+def test_the_folders_are_those_of_the_list() -> None:
+    for package, folders in LAYERS.items():
+        assert sorted(folders) == sorted(file.parent.name for file in (TOP / package).glob("*/__init__.py"))
+
+
+def _level(name: str) -> int:
+    """How high a module stands; all of ``training`` stands on ``medzoo``."""
+    package, folder, *below = name.split(".")
+    if name == "medzoo._version":
+        return -1
+    return (LAYERS[package].index(folder) if below else len(LAYERS[package])) + 100 * (package == "training")
+
+
+def test_no_import_runs_upward() -> None:
+    edges = _edges(local=True)
+    wrong = {f"{name} imports {one}" for name in FILES for one in edges[name] if _level(one) > _level(name)}
+    assert wrong == set()
+    for name in FILES:  # nor through the public names
+        assert name.startswith("training.") or "medzoo.__init__" not in edges[name], name
 
 
 def test_no_module_imports_itself_in_a_circle_not_even_inside_functions() -> None:
@@ -132,12 +134,6 @@ def test_imports_inside_functions_live_in_the_command_lines_and_the_store() -> N
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
-def test_the_foundation_stands_on_itself() -> None:
-    edges = _edges(local=True)
-    for name in FOUNDATION:
-        assert edges[name] <= FOUNDATION, name
-
-
 def test_nobody_imports_a_command_line() -> None:
     for name, below in _edges(local=True).items():
         assert not below & {"medzoo.__main__", "training.__main__"}, name
@@ -152,4 +148,4 @@ def test_listing_weights_needs_no_heavy_library() -> None:
         seen.add(name)
         assert not heavy & {one.module.split(".")[0] for one in IMPORTS[name] if not one.local}, name
         todo += edges[name] - seen
-    assert "medzoo.weights" in seen
+    assert "medzoo.zoo.weights" in seen

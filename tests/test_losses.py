@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 
-from medzoo.losses import balanced_weights, image_weights, make_loss, probabilities
+from medzoo.engine.losses import balanced_weights, image_weights, make_loss, probabilities
 
 
 def drawn(seed: int = 0, batch: int = 6, labels: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from medzoo.checkpoints import Checkpoints, Position
-from training import measures
-from training.measures import Usage, peak_memory
+from medzoo.engine.checkpoints import Checkpoints, Position
+from training.pretraining import resource_usage as measures
+from training.pretraining.resource_usage import Usage, peak_memory
 
 CPU = torch.device("cpu")
 

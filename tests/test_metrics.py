@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from medzoo.errors import DataError, UnknownNameError
+from medzoo.core.errors import DataError, UnknownNameError
+from medzoo.data.records import TASKS
 from medzoo.metrics import Estimate, Metrics, choose_operating_point, evaluate, primary
 from medzoo.metrics.outcomes import outcomes
 from medzoo.metrics.scores import KAPPAS, TASK_METRICS, score
 from medzoo.metrics.weighted import Weighted
-from medzoo.records import TASKS
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.float64]]
 

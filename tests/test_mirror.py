@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 import medzoo
 from medzoo.__main__ import app
-from medzoo.checkup import check_up
-from medzoo.errors import UnknownNameError, ZooError
-from medzoo.golden import GOLDEN
-from medzoo.mirror import mirror, mirror_zip
-from medzoo.store import cache_folder, published, read_index, resolve, write_index
-from training.publish import plan, publish, send
+from medzoo.core.errors import UnknownNameError, ZooError
+from medzoo.models.golden import GOLDEN
+from medzoo.models.verify import check_up
+from medzoo.zoo.mirror import mirror, mirror_zip
+from medzoo.zoo.resolve import cache_folder, published, read_index, resolve, write_index
+from training.publishing.publish import plan, publish, send
 
 NAME, OTHER = "test_resnet_hwsi_ri", "test_resnet_cxr_ri"
 
@@ -49,7 +49,7 @@ def small(work: Path) -> Path:
 def hub(work: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub that holds one of them, and what passes for timm's baseline."""
     with connected(monkeypatch, tmp_path / "hf") as hub:
-        monkeypatch.setattr("medzoo.store.PINS", tmp_path / "pins.json")
+        monkeypatch.setattr("medzoo.zoo.resolve.PINS", tmp_path / "pins.json")
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         send(plan(NAME, work, "hf://zoo"), tmp_path / "pins.json")
         timm = hub.repos["timm/densenet121.tv_in1k"] = Repo("timm/densenet121.tv_in1k")

@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medzoo import create_model
-from medzoo.errors import MedzooError, UnknownNameError, ZooError
-from medzoo.heads import MLPHead
-from medzoo.modelinfo import pooled_features
-from medzoo.sources import SOURCES
-from medzoo.weights import WEIGHTS
-from training.publish import validate
+from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
+from medzoo.models.heads import MLPHead
+from medzoo.models.info import pooled_features
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import WEIGHTS
+from training.publishing.publish import validate
 
 TOP = Path(__file__).resolve().parents[1]
 NAME = "densenet121_efi_ri"

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import auc
 
-from medzoo.errors import MedzooError, UnknownNameError
+from medzoo.core.errors import MedzooError, UnknownNameError
 from medzoo.metrics.outcomes import outcomes
-from medzoo.pictures.calibration import judged
-from medzoo.pictures.gallery import PICTURES, available, draw
-from medzoo.pictures.mistakes import MOST, described, mistakes
-from medzoo.plots import drawn_names, drawn_text, save_figure
+from medzoo.reporting.calibration_plot import judged
+from medzoo.reporting.figures import PICTURES, available, draw
+from medzoo.reporting.mistakes import MOST, described, mistakes
+from medzoo.reporting.plots import drawn_names, drawn_text, save_figure
 
 
 def texts(figure: Figure) -> str:

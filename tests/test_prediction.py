@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from medzoo import create_model, predict
 from medzoo.__main__ import app
-from medzoo.augment import AUGMENTS
-from medzoo.errors import DataError, MedzooError, UnreadableError
-from medzoo.geometry import Geometry
-from medzoo.prediction import Predictions
-from medzoo.streams import decoded
-from medzoo.views import TTA, View
+from medzoo.core.errors import DataError, MedzooError, UnreadableError
+from medzoo.data.geometry import Geometry
+from medzoo.engine.augment import AUGMENTS
+from medzoo.inference.image_stream import decoded
+from medzoo.inference.predict import Predictions
+from medzoo.inference.tta import TTA, View
 
 IMAGES = pictures(("red", "green", "blue"), 2)[0]
 RGB_FLOATS = IMAGES[0].astype(np.float32)  # of a range that is refused
@@ -159,7 +159,7 @@ def test_every_unreadable_image_is_named_before_the_network_works(
     def never(*_: Any) -> None:
         raise AssertionError("the network worked")
 
-    monkeypatch.setattr("medzoo.prediction.predict_logits", never)
+    monkeypatch.setattr("medzoo.inference.predict.predict_logits", never)
     with pytest.raises(UnreadableError, match=r"3 of 6 images cannot be read: .*1\.png: the file is empty") as caught:
         predict(model, files)
     assert [name for name, _ in caught.value.rejected] == [str(files[i]) for i in (1, 3, 4)]
@@ -172,7 +172,7 @@ def test_unreadable_images_can_be_left_out_whatever_the_chunks(
     model: Any, files: list[Path], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     want = predict(model, files, batch_size=1).probabilities
-    monkeypatch.setattr("medzoo.prediction.decoded", partial(decoded, room=room))
+    monkeypatch.setattr("medzoo.inference.predict.decoded", partial(decoded, room=room))
     np.testing.assert_array_equal(predict(model, files, batch_size=1).probabilities, want)
     bad = [*files[:3], RGB_FLOATS, *files[3:]]
     files[5].write_bytes(b"no image")

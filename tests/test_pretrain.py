@@ -17,14 +17,14 @@ from makers import noise
 from safetensors.torch import load_file
 
 import medzoo
-from medzoo.checkpoints import Checkpoints
-from medzoo.errors import MedzooError, RunError
-from medzoo.losses import Loss, make_loss
-from training import pretrain as module
-from training.options import Options
-from training.pretrain import pretrain
-from training.publish import publish
-from training.recipes import RECIPES
+from medzoo.core.errors import MedzooError, RunError
+from medzoo.engine.checkpoints import Checkpoints
+from medzoo.engine.losses import Loss, make_loss
+from training.pretraining import pretrain as module
+from training.pretraining.options import Options
+from training.pretraining.pretrain import pretrain
+from training.pretraining.recipes import RECIPES
+from training.publishing.publish import publish
 from training.standins import write_standins
 
 SETS = ("chestxray14", "breakhis", "eyepacs")
@@ -193,7 +193,7 @@ def test_a_full_disk_stops_and_the_last_checkpoint_is_sound(
         nonlocal saved
         saved += 1
         if saved == 3:
-            monkeypatch.setattr("medzoo.checkpoints.save_file", full)
+            monkeypatch.setattr("medzoo.engine.checkpoints.save_file", full)
         save(self, *args)
 
     with monkeypatch.context() as patch:

@@ -12,8 +12,8 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from medzoo.errors import DataError
-from medzoo.probing import GRID, Probe, cross_probe, fit_probe
+from medzoo.core.errors import DataError
+from medzoo.features.linear_probe import GRID, Probe, cross_probe, fit_probe
 
 
 def classes(n: int, f: int, c: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -14,11 +14,11 @@ from makers import make_run
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from medzoo.errors import MedzooError, UnknownNameError, ZooError
-from medzoo.store import read_index, resolve
+from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.zoo.pins import read_pins
+from medzoo.zoo.resolve import read_index, resolve
 from training.__main__ import app
-from training.publish import Plan, plan, publish, send, validate
+from training.publishing.publish import Plan, plan, publish, send, validate
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values, of a set whose licence lets it be published
 REPO = f"zoo/{NAME}"
@@ -49,7 +49,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """An empty hub and a token that may write to its ``zoo``."""
     with connected(monkeypatch, tmp_path / "hf") as hub:
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        monkeypatch.setattr("medzoo.store.PINS", tmp_path / "pins.json")
+        monkeypatch.setattr("medzoo.zoo.resolve.PINS", tmp_path / "pins.json")
         yield hub
 
 
@@ -362,7 +362,7 @@ def test_the_command_publishes_to_a_folder_at_once_and_to_the_hub_when_told(
     assert "nothing was published; say --send" in shown
     assert "model.safetensors" in shown
     assert not hub.repos
-    monkeypatch.setattr("training.publish.PINS", pins)
+    monkeypatch.setattr("training.publishing.publish.PINS", pins)
     shown = say(ZOO, "--send")
     assert "hf_writer" not in shown
     assert read_pins(pins)[NAME].revision in shown

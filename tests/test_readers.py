@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medzoo.errors import DataError, UnknownNameError
-from medzoo.records import Records
-from medzoo.sources import SOURCES
+from medzoo.core.errors import DataError, UnknownNameError
+from medzoo.data.records import Records
+from medzoo.zoo.sources import SOURCES
 from training.datasets import DATASETS, TARGETS, available, folder, load, read
 from training.readers import breakhis, chestxray14, deepdrid, eyepacs, messidor
 from training.readers.common import grade, read_csv

@@ -13,22 +13,22 @@ from accelerate import Accelerator
 from sklearn.metrics import accuracy_score, average_precision_score, cohen_kappa_score, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from medzoo.augment import AUGMENTS
-from medzoo.batches import Pool, predict_logits
-from medzoo.errors import MedzooError
-from medzoo.execution import Execution
-from medzoo.inputs import InputContract
-from medzoo.losses import probabilities
-from medzoo.plan import Plan
-from medzoo.sources import SOURCES
-from medzoo.weights import find
-from training import pretrain
-from training.corpus import Corpus, gather
-from training.options import Options
-from training.recipes import RECIPES
+from medzoo.core.errors import MedzooError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Pool, predict_logits
+from medzoo.engine.losses import probabilities
+from medzoo.engine.runtime import Execution
+from medzoo.engine.schedule import Plan
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import find
+from training.pretraining import pretrain
+from training.pretraining.corpus import Corpus, gather
+from training.pretraining.initialization import start
+from training.pretraining.options import Options
+from training.pretraining.recipes import RECIPES
+from training.pretraining.validation import validate
 from training.standins import write_standins
-from training.starts import start
-from training.validation import validate
 
 Gather = Callable[[str, str], Corpus]
 

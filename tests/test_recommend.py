@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 
 import medzoo
 from medzoo.__main__ import app
-from medzoo.errors import DataError, MedzooError, UnknownNameError, ZooError
-from medzoo.examples import Examples
-from medzoo.finetuning import finetune
+from medzoo.core.errors import DataError, MedzooError, UnknownNameError, ZooError
+from medzoo.data.dataset import Examples
+from medzoo.finetuning.finetune import finetune
 from medzoo.metrics import Difference, Estimate
-from medzoo.model import create_model
-from medzoo.modelinfo import Model
-from medzoo.recommendation import Candidate, Recommendation
-from medzoo.recommending import recommend
-from medzoo.saving import save_model
+from medzoo.models.create import create_model
+from medzoo.models.info import Model
+from medzoo.models.saving import save_model
+from medzoo.recommendation.recommend import recommend
+from medzoo.recommendation.result import Candidate, Recommendation
 
 
 def tinted(n: int, classes: int = 2, task: str = "binary") -> Examples:

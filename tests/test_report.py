@@ -20,13 +20,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from medzoo import create_model
-from medzoo.errors import DataError, MedzooError, ZooError
-from medzoo.features import Features
-from medzoo.heads import set_head
+from medzoo.core.errors import DataError, MedzooError, ZooError
+from medzoo.features.extract import Features
+from medzoo.finetuning.report import Report
 from medzoo.metrics.operating import operating_point
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.page import WORDS
-from medzoo.report import Report
+from medzoo.models.heads import set_head
+from medzoo.reporting.html import WORDS
 from training.publishing.card_check import check_card
 
 REPO = "zoo/lungs"
@@ -267,7 +267,7 @@ def test_features_are_saved_where_there_are_any(tiny: Path, tmp_path: Path) -> N
 def test_a_failure_leaves_what_was_there(binary: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = binary.save(tmp_path / "mine", images=False)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr("medzoo.report.page", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
+    monkeypatch.setattr("medzoo.finetuning.report.page", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
     with pytest.raises((OSError, MedzooError)):
         binary.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from medzoo.errors import RunError
-from medzoo.execution import Execution
-from training.options import Options
-from training.pretrain import pretrain
-from training.run_lock import alone
+from medzoo.core.errors import RunError
+from medzoo.engine.runtime import Execution
+from training.pretraining.options import Options
+from training.pretraining.pretrain import pretrain
+from training.pretraining.run_lock import alone
 
 NAME = "test_resnet_hwsi_ri"
 HOLD = """

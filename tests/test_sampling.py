@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.sampling import Draw, Sampler
+from medzoo.engine.sampling import Draw, Sampler
 
 
 def drawn(sampler: Sampler, epoch: int) -> tuple[list[int], list[int]]:

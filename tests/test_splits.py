@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.errors import DataError
-from medzoo.splits import fold_of, groups_of, holdout
+from medzoo.core.errors import DataError
+from medzoo.data.splits import fold_of, groups_of, holdout
 
 
 @st.composite

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medzoo.errors import DataError, UnknownNameError
-from medzoo.records import Records
-from medzoo.splits import groups_of, holdout
+from medzoo.core.errors import DataError, UnknownNameError
+from medzoo.data.records import Records
+from medzoo.data.splits import groups_of, holdout
 from training.datasets import DATASETS, TARGETS, load
 from training.readers import messidor
 from training.standins import MANIFEST, NOTE, layout_fundus, write_standins

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from medzoo.errors import UnknownNameError, ZooError
-from medzoo.execution import seeded
-from medzoo.weights import find
-from training.starts import scale_to, start
+from medzoo.core.errors import UnknownNameError, ZooError
+from medzoo.engine.runtime import seeded
+from medzoo.zoo.weights import find
+from training.pretraining.initialization import scale_to, start
 
 ARCH = "test_resnet"
 RANDOM, IMAGENET = find(f"{ARCH}_efi_ri"), find(f"{ARCH}_efi_in")

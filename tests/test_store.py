@@ -11,11 +11,11 @@ from shutil import copytree, rmtree
 import pytest
 
 import medzoo
-from medzoo.bundle import open_bundle
-from medzoo.errors import MedzooError, UnknownNameError, ZooError
-from medzoo.store import Pin, cache_folder, read_index, resolve, sha256_of, verify_file, write_index
+from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.zoo import verify
-from training.publish import publish
+from medzoo.zoo.bundle import open_bundle
+from medzoo.zoo.resolve import Pin, cache_folder, read_index, resolve, sha256_of, verify_file, write_index
+from training.publishing.publish import publish
 
 NAME = "densenet121_efi_ri"
 

@@ -21,17 +21,17 @@ from typer.testing import CliRunner
 
 from medzoo import create_model, finetune, predict
 from medzoo.__main__ import app
-from medzoo.errors import MedzooError
-from medzoo.execution import seeded
-from medzoo.freezing import freeze
-from medzoo.modelinfo import Model
-from medzoo.optimizers import layer_rates, make_optimizer
-from medzoo.plan import Plan
-from medzoo.saving import save_trained
-from medzoo.strategies import STRATEGIES, stage_at, unfreezing
-from medzoo.tuning import job as job_module
-from medzoo.tuning.adoption import adopt
-from medzoo.tuning.selection import Selection, best_epoch
+from medzoo.core.errors import MedzooError
+from medzoo.engine.optimizers import layer_rates, make_optimizer
+from medzoo.engine.runtime import seeded
+from medzoo.engine.schedule import Plan
+from medzoo.finetuning import job as job_module
+from medzoo.finetuning.early_stopping import Selection, best_epoch
+from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing
+from medzoo.models.external import adopt
+from medzoo.models.freezing import freeze
+from medzoo.models.info import Model
+from medzoo.models.saving import save_trained
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "device": "cpu"}
 DATA = pictures(("red", "green", "blue"), 8)
@@ -40,7 +40,7 @@ DATA = pictures(("red", "green", "blue"), 8)
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The intervals have tests of their own."""
-    monkeypatch.setattr("medzoo.finetuning.RESAMPLES", 20)
+    monkeypatch.setattr("medzoo.finetuning.finetune.RESAMPLES", 20)
 
 
 def values(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -88,7 +88,7 @@ def test_the_bar_shows_epoch_loss_and_the_last_epochs_metric(tiny: Path, monkeyp
     def bar(title: str, total: int) -> Iterator[Any]:
         yield lambda count, text: said.append(text)
 
-    monkeypatch.setattr("medzoo.engine.bar", bar)
+    monkeypatch.setattr("medzoo.engine.loop.bar", bar)
     report = finetune(tiny, DATA, **QUICK)
     measured = report.history[0]["valid"]["balanced_accuracy"]
     assert re.fullmatch(r"epoch 1/2, loss \d\.\d{3}", said[1])
@@ -237,7 +237,7 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     monkeypatch.setattr(job_module.Job, "predict", look)
     monkeypatch.setattr(job_module.Job, "values", judge)
     monkeypatch.setattr(job_module, "primary", lambda task: "accuracy")
-    monkeypatch.setattr("medzoo.finetuning.primary", lambda task: "accuracy")
+    monkeypatch.setattr("medzoo.finetuning.finetune.primary", lambda task: "accuracy")
     report = finetune(tiny, DATA, patience=2, epochs=7, batch_size=8, device="cpu")
     assert len(report.history) == 4
     assert [record["epoch"] for record in report.history if record.get("kept")] == [2]
@@ -305,7 +305,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **optio
 def test_an_interrupted_run_ends_with_the_same_bits(
     options: dict, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medzoo.tuning.resuming.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**options, "epochs": 4, "batch_size": 8, "device": "cpu", "lr": 3e-3}
     whole = finetune(tiny, DATA, **settings)
@@ -325,7 +325,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_resume_refuses_other_settings_and_other_data(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("medzoo.tuning.resuming.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**QUICK, "checkpoints": folder}
     interrupted(monkeypatch, 2, tiny, DATA, **settings)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from training.card import write_cards
-from training.evidence import read_evidence
-from training.outcome import read_outcomes
-from training.study_report.report import csv_of
-from training.study_report.side_by_side import markdown
+from training.publishing.card import write_cards
+from training.publishing.evidence import read_evidence
+from training.study.outcome import read_outcomes
+from training.study.report import csv_of
+from training.study.side_by_side import markdown
 
 FOLDERS = sorted(Path(__file__).parents[1].glob("docs/studies/*/"))
 STUDIES = [folder for folder in FOLDERS if (folder / "study").is_dir()]

@@ -13,14 +13,14 @@ import pytest
 from comparisons import EPOCHS, comparison, labelled
 
 from medzoo.comparison.protocol import Protocol
-from medzoo.transferability.agreement import agreement
+from medzoo.recommendation.agreement import agreement
 from training.datasets import DATASETS
-from training.outcome import ARMS, ArmFacts, Outcome, read_outcomes
-from training.paper import TABLE_2
-from training.ranking import Ranking
-from training.study_report import write_report
-from training.study_report.side_by_side import differences, lines, markdown, per_cent
-from training.study_report.summary import limits, summary
+from training.study.outcome import ARMS, ArmFacts, Outcome, read_outcomes
+from training.study.paper import TABLE_2
+from training.study.ranking import Ranking
+from training.study.report import write_report
+from training.study.side_by_side import differences, lines, markdown, per_cent
+from training.study.summary import limits, summary
 
 OPTIONS = {"image_size": 64, "epochs": EPOCHS, "seeds": 2, "folds": None, "strategies": ["full"], "fractions": [1.0]}
 # Domain_IN is far better than IN, Domain_RI far worse.

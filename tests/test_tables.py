@@ -8,13 +8,13 @@ from itertools import product
 import pytest
 
 import medzoo
-from medzoo.augment import AUGMENTS
-from medzoo.errors import MedzooError, UnknownNameError
-from medzoo.sources import SOURCES
-from medzoo.table import Table, unknown
-from medzoo.weights import WEIGHTS, arms, list_models
+from medzoo.core.errors import MedzooError, UnknownNameError
+from medzoo.core.registry import Table, unknown
+from medzoo.engine.augment import AUGMENTS
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import WEIGHTS, arms, list_models
 from training.datasets import DATASETS, TARGETS
-from training.recipes import RECIPES
+from training.pretraining.recipes import RECIPES
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,12 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import mutual_info_score
 
-from medzoo.transferability import agreement, h_score, leep, log_me, nce, transfer_scores
+from medzoo.recommendation.agreement import agreement
+from medzoo.recommendation.hscore import h_score
+from medzoo.recommendation.leep import leep
+from medzoo.recommendation.logme import log_me
+from medzoo.recommendation.nce import nce
+from medzoo.recommendation.scores import transfer_scores
 
 
 def planted(n: int, f: int, c: int, signal: float, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from medzoo.errors import DataError
-from training import archives
-from training import unpack as module
-from training.unpack import safe_parts, unpack
+from medzoo.core.errors import DataError
+from training.download import archives
+from training.download import unpack as module
+from training.download.unpack import safe_parts, unpack
 
 NOISE = random.Random(5).randbytes(200_000)
 FILES = {"set/a/one.png": NOISE, "set/a/two.png": NOISE[::-1], "set/labels.csv": b"one,1\ntwo,2\n" * 50}

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.errors import DataError, UnreadableError
-from medzoo.records import split_of
-from medzoo.userdata.folders import image_files, read_folder
-from medzoo.userdata.tables import read_table
+from medzoo.core.errors import DataError, UnreadableError
+from medzoo.data.folders import image_files, read_folder
+from medzoo.data.records import split_of
+from medzoo.data.tables import read_table
 
 
 def touch(root: Path, *paths: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medzoo.commandline import new_app, run
+from medzoo.cli.app import new_app, run
 from training.commands import cards, publishing
 from training.commands import data as data_commands
 from training.commands import study as study_command
@@ -59,9 +59,9 @@ def pretrain(
 
     Several GPUs: torchrun --nproc-per-node N -m training pretrain NAME ...
     """
-    from medzoo.execution import Execution
-    from training.options import Options, parse_sets
-    from training.pretrain import pretrain as start
+    from medzoo.engine.runtime import Execution
+    from training.pretraining.options import Options, parse_sets
+    from training.pretraining.pretrain import pretrain as start
 
     folder = start(
         name,
@@ -100,7 +100,7 @@ def demo(
     imagenet_weights: ImageNet = None,
 ) -> None:
     """Run the whole chain on small drawings: prepare, pretrain, publish, fine-tune, report."""
-    from training.demo import demo as start
+    from training.commands.demo import demo as start
 
     start(work, images=images, image_size=image_size, imagenet_weights=imagenet_weights)
 

@@ -1,1 +1,1 @@
-"""What fine-tuning or pretraining changed in a network, measured part by part; ``medzoo.analyze`` runs them all."""
+"""What training changed in a network: ``medzoo.analyze`` and its measurements."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
 
 MIN_IMAGES = 4  # the unbiased estimator divides by n (n - 3)
 

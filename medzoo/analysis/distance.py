@@ -9,8 +9,8 @@ import torch
 from timm.models import group_parameters
 from torch import Tensor
 
-from medzoo.analysis.pairing import backbone, check_backbones, check_heads, head
-from medzoo.modelinfo import Model
+from medzoo.analysis.compatibility import backbone, check_backbones, check_heads, head
+from medzoo.models.info import Model
 
 
 @dataclass(frozen=True)

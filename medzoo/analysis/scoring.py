@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medzoo.analysis.pairing import InapplicableError
-from medzoo.errors import MedzooError
-from medzoo.examples import Examples
-from medzoo.losses import make_loss, probabilities
+from medzoo.analysis.compatibility import InapplicableError
+from medzoo.core.errors import MedzooError
+from medzoo.core.registry import unknown
+from medzoo.data.dataset import Examples
+from medzoo.engine.losses import make_loss, probabilities
 from medzoo.metrics import Estimate, evaluate, primary
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.modelinfo import Model, ModelInfo
-from medzoo.table import unknown
+from medzoo.models.info import Model, ModelInfo
 
 
 def metric_of(task: str, metric: str | None) -> str:

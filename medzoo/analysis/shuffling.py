@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medzoo.analysis.pairing import InapplicableError
-from medzoo.batches import Pool, in_order
+from medzoo.analysis.compatibility import InapplicableError
+from medzoo.engine.loader import Pool, in_order
 from medzoo.metrics import Estimate
-from medzoo.modelinfo import Model
+from medzoo.models.info import Model
 
 
 @dataclass(frozen=True)

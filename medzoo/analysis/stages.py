@@ -11,8 +11,8 @@ from typing import Any
 from timm.models.densenet import DenseNet
 from torch import Tensor, nn
 
-from medzoo.analysis.pairing import InapplicableError
-from medzoo.modelinfo import Model
+from medzoo.analysis.compatibility import InapplicableError
+from medzoo.models.info import Model
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The parts of ``medzoo.compare``: splits, cells, the grid that runs them, and the statistics of what they found."""
+"""Paired comparisons of pretrained weights: ``medzoo.compare``, its runs, statistics and report."""

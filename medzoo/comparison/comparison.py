@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo._version import __version__
-from medzoo.comparison.cells import DONE
+from medzoo.comparison.runs import DONE
 from medzoo.comparison.statistics import Test, corrected_mean, holm
-from medzoo.comparison.wording import p_value, signed
-from medzoo.errors import DataError
-from medzoo.examples import Examples
+from medzoo.comparison.verdict import p_value, signed
+from medzoo.core.errors import DataError
+from medzoo.core.registry import unknown
+from medzoo.data.dataset import Examples
 from medzoo.metrics import evaluate, paired_difference, primary
 from medzoo.metrics.estimates import Estimate, Metrics
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.table import unknown
 
 Record = Mapping[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.comparison.cells import DONE
 from medzoo.comparison.comparison import Comparison
+from medzoo.comparison.runs import DONE
 from medzoo.comparison.statistics import Test, corrected_mean, holm
 
 

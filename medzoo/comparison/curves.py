@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.comparison.cells import DONE
 from medzoo.comparison.comparison import Comparison, Record
+from medzoo.comparison.runs import DONE
 from medzoo.metrics.estimates import Estimate
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.errors import DataError, RunError
-from medzoo.splits import fold_of, holdout
+from medzoo.core.errors import DataError, RunError
+from medzoo.data.splits import fold_of, holdout
 
 # From this many images on, one split with a fifth held out measures well enough that folds are not worth their cost.
 FOLDS_BELOW, FOLDS = 2000, 5

@@ -9,21 +9,21 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from medzoo.comparison import pictures
-from medzoo.comparison.cells import DONE
+from medzoo.comparison import plots
 from medzoo.comparison.comparison import Comparison, Row
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.curves import Band, epochs, gain
-from medzoo.comparison.looks import Looks, looks_of
+from medzoo.comparison.runs import DONE
+from medzoo.comparison.styles import Looks, looks_of
 from medzoo.comparison.tables import csv_text, long_rows, markdown
-from medzoo.comparison.wording import p_value, percent, signed, verdict
-from medzoo.errors import MedzooError, UnknownNameError
-from medzoo.files import write_json, write_text
+from medzoo.comparison.verdict import p_value, percent, signed, verdict
+from medzoo.core.atomic import write_json, write_text
+from medzoo.core.errors import MedzooError, UnknownNameError
+from medzoo.core.registry import unknown
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.page import WORDS
-from medzoo.plots import save_figure
-from medzoo.table import unknown
-from medzoo.templates import render
+from medzoo.reporting.html import WORDS
+from medzoo.reporting.plots import save_figure
+from medzoo.reporting.templates import render
 
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "comparison.json", "pictures"
 # Where the command keeps finished runs.
@@ -84,24 +84,24 @@ class Picture:
 
 def _forest(view: View) -> Figure:
     groups = {strategy: view.rows(strategy) for strategy in view.comparison.strategies}
-    return pictures.forest(groups, view.looks, f"{view.label}: difference to {view.comparison.baseline}")
+    return plots.forest(groups, view.looks, f"{view.label}: difference to {view.comparison.baseline}")
 
 
 def _means(view: View) -> Figure:
-    return pictures.means({name: view.rows(name) for name in view.comparison.strategies}, view.looks, view.label)
+    return plots.means({name: view.rows(name) for name in view.comparison.strategies}, view.looks, view.label)
 
 
 _GALLERY = (
     Picture(
         "curves",
         "On held-out images after each epoch: mean over runs; the band is one standard deviation to either side.",
-        lambda view: pictures.curves(view.bands(view.metric), view.looks, view.label),
+        lambda view: plots.curves(view.bands(view.metric), view.looks, view.label),
         lambda view: bool(view.bands(view.metric)),
     ),
     Picture(
         "loss",
         "Training loss over each epoch: mean over runs; the band is one standard deviation to either side.",
-        lambda view: pictures.curves(view.bands(None), view.looks, "training loss"),
+        lambda view: plots.curves(view.bands(None), view.looks, "training loss"),
         lambda view: bool(view.bands(None)),
     ),
     Picture(
@@ -113,7 +113,7 @@ _GALLERY = (
     Picture(
         "gain",
         "What more labelled images bring: mean over runs with its 95 % interval.",
-        lambda view: pictures.gains(gain(view.comparison, view.metric), view.looks, view.label),
+        lambda view: plots.gains(gain(view.comparison, view.metric), view.looks, view.label),
         lambda view: len(view.comparison.fractions) > 1,
     ),
     Picture(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.report import View, draw, save
-from medzoo.plots import save_figure
+from medzoo.reporting.plots import save_figure
 
 
 class ComparisonResult(Comparison):

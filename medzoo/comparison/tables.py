@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medzoo.comparison.comparison import Comparison, Row
-from medzoo.comparison.wording import p_value, percent, signed, verdict
+from medzoo.comparison.verdict import p_value, percent, signed, verdict
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.templates import plain
+from medzoo.reporting.templates import plain
 
 DIGITS = 6  # more say nothing, and differ from machine to machine
 

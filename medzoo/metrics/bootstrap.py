@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
+from medzoo.core.registry import unknown
 from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.outcomes import Outcomes, outcomes
 from medzoo.metrics.scores import TASK_METRICS, Floats, Scores, overall, score
 from medzoo.metrics.weighted import Weighted, Weights
-from medzoo.table import unknown
 
 LEVEL = 0.95
 # With fewer, the resamples are too alike: intervals are far too narrow.
@@ -67,7 +67,7 @@ def members(groups: Sequence[str] | NDArray[Any] | None, seen: Outcomes) -> tupl
     if ids.shape != seen.kept.shape:
         raise DataError(f"{ids.shape} groups for {len(seen.kept)} images; give one patient id for each image")
     if (ids == "").any():
-        raise DataError("a group id is empty; medzoo.splits.groups_of(paths, patients) gives every image one")
+        raise DataError("a group id is empty; medzoo.data.splits.groups_of(paths, patients) gives every image one")
     names, member = np.unique(ids[seen.kept], return_inverse=True)
     return member.astype(np.int64), len(names)
 

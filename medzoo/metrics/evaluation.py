@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_curve
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
 from medzoo.metrics.bootstrap import interval, members, replicates
 from medzoo.metrics.estimates import Estimate, Metrics
 from medzoo.metrics.outcomes import Outcomes, outcomes
@@ -62,7 +62,7 @@ def evaluate(
         probabilities: ``[N, C]`` in [0, 1]; rows sum to 1 unless ``multilabel``.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
         classes: The C class names.
-        groups: N group ids (patients) to resample, as :func:`medzoo.splits.groups_of` gives;
+        groups: N group ids (patients) to resample, as :func:`medzoo.data.splits.groups_of` gives;
             ``None``: images are resampled, which is right only where no two show one patient.
         bootstrap: Resamples for the 95 % intervals; 0 for none, as after each epoch of training.
         seed: Which resamples.

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
+from medzoo.data.splits import fold_of, groups_of
 from medzoo.metrics.bootstrap import interval, members, replicates
 from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.evaluation import choose_operating_point
 from medzoo.metrics.outcomes import Outcomes, outcomes
 from medzoo.metrics.scores import overall, score
-from medzoo.splits import fold_of, groups_of
 
 AT_A_POINT = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "kappa", "f1")
 FOLDS = 5

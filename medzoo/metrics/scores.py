@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, cohen_kappa_score, multilabel_confusion_matrix, roc_auc_score
 
+from medzoo.core.registry import Table
 from medzoo.metrics.calibration import reliability
 from medzoo.metrics.outcomes import Outcomes
-from medzoo.table import Table
 
 Floats = NDArray[np.float64]
 

@@ -1,1 +1,1 @@
-"""What a zoo is made of: pins, verified files, a folder or a zip of bundles, the Hub, and a copy to carry."""
+"""Pretrained weights as files: what exists, where it lies, and that it is what was published."""

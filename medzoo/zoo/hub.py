@@ -24,9 +24,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import get_session
 
-from medzoo.bundle import CONFIG, MODEL, is_bundle_file
-from medzoo.errors import ZooError
-from medzoo.zoo.memory import locked
+from medzoo.core.cache import locked
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import CONFIG, MODEL, is_bundle_file
 
 # The client talks through requests, httpx or httpx2, by its version, and lets their errors through. Its own error
 # is built on theirs: that is how they are named without importing any of the three.

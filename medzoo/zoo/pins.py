@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from medzoo.bundle import read_json
-from medzoo.errors import ZooError
-from medzoo.files import replacing_file
-from medzoo.zoo.memory import locked
+from medzoo.core.atomic import replacing_file
+from medzoo.core.cache import locked
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import read_json
 
 INDEX = "index.json"
-PINS = Path(__file__).parents[1] / "pins.json"
+PINS = Path(__file__).with_name("pins.json")
 
 # A weight's name is a folder's name as well, on every system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

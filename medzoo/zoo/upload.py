@@ -10,7 +10,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.hf_api import RepoFile
 
-from medzoo.errors import ZooError
+from medzoo.core.errors import ZooError
 from medzoo.zoo.hub import LOG_IN, explained, named
 from medzoo.zoo.verify import sha256_of
 

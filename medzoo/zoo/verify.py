@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from medzoo.bundle import CONFIG, MODEL
-from medzoo.errors import ZooError
-from medzoo.zoo.memory import recall, remember
+from medzoo.core.cache import recall, remember
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import CONFIG, MODEL
 from medzoo.zoo.pins import Pin
 
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medzoo.bundle import MODEL, is_bundle_file
-from medzoo.errors import ZooError
-from medzoo.files import replacing_folder
-from medzoo.zoo.memory import cache_folder, locked
+from medzoo.core.atomic import replacing_folder
+from medzoo.core.cache import cache_folder, locked
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import MODEL, is_bundle_file
 from medzoo.zoo.pins import INDEX, Pin, parse_pins
 
 MAX_INDEX = 1 << 20

@@ -1,1 +1,1 @@
-"""The commands of ``python -m training``, by theme, and the options they share."""
+"""The commands of ``python -m training``."""

@@ -19,9 +19,9 @@ def card(
     site: Annotated[Path | None, typer.Option(help="Write a gallery of static pages here, and no cards.")] = None,
 ) -> None:
     """Write the card of every weight, or all of them as a gallery to browse."""
-    from training.card import CARDS, EVIDENCE, write_cards
-    from training.evidence import read_evidence
-    from training.site import write_site
+    from training.publishing.card import CARDS, EVIDENCE, write_cards
+    from training.publishing.evidence import read_evidence
+    from training.publishing.gallery import write_site
 
     found = read_evidence(evidence or EVIDENCE)
     if site is None:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from medzoo.errors import DataError
-from medzoo.progress import counting
+from medzoo.core.errors import DataError
+from medzoo.core.progress import counting
 from training.commands.options import DataFolder, Limit, Partial, Rejected, Sets, Size, Work, existing, named
 
 MEGABYTE = 1_000_000
@@ -21,7 +21,7 @@ def download(
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep what was fetched, as fetched.")] = False,
 ) -> None:
     """Fetch, verify and unpack a data set, or say how it is got by hand."""
-    from training.download import download as fetch
+    from training.download.download import download as fetch
 
     with counting(f"getting {name}", "MB") as count:
 
@@ -40,7 +40,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare data sets with what is known of them, and decode every image; exit code 1 if something is wrong."""
-    from training.check_report import look, table
+    from training.datasets.check_report import look, table
 
     folder = existing(data)
     found = []
@@ -62,7 +62,7 @@ def prepare(
     max_rejected: Rejected = 0,
 ) -> None:
     """Decode data sets once into caches; goes on where it was."""
-    from training.corpus import prepared
+    from training.cache.load import prepared
 
     folder = existing(data)
     for name in _chosen(names, folder):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
 
 DataFolder = Annotated[
     Path | None,

@@ -22,10 +22,10 @@ def publish(
     private: Annotated[bool, typer.Option("--private", help="On the Hub, in a private repository.")] = False,
 ) -> None:
     """Validate a run's bundle and put it into a folder zoo, or with --send onto the Hub."""
-    from medzoo.store import org_of
-    from medzoo.weights import find
-    from training.imagenet import import_imagenet
-    from training.publish import plan, send
+    from medzoo.zoo.resolve import org_of
+    from medzoo.zoo.weights import find
+    from training.pretraining.imagenet import import_imagenet
+    from training.publishing.publish import plan, send
 
     on_hub = org_of(to) is not None
     if find(name).source is None and imagenet_weights is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medzoo.commands.compare import listed, numbers
+from medzoo.cli.compare import listed, numbers
 from training.commands.options import DataFolder, Device, Limit, Partial, Size, Work, Zoo, existing
 
 
@@ -51,11 +51,11 @@ def study(
     Finished runs are kept: the same command goes on where it was interrupted. Where a weight has seen images of a
     target, results are given on all images and on the unseen ones alone.
     """
-    from medzoo.errors import RunError
-    from training.outcome import read_outcomes
-    from training.study import Options, Workers
-    from training.study import study as start
-    from training.study_report import write_report
+    from medzoo.core.errors import RunError
+    from training.study.outcome import read_outcomes
+    from training.study.report import write_report
+    from training.study.study import Options, Workers
+    from training.study.study import study as start
 
     if report_only:
         outcomes = read_outcomes(work / "study")

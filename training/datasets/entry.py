@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medzoo.geometry import Geometry
+from medzoo.data.geometry import Geometry
 from training.readers.common import Published
 
 # X-rays are kept whole and in one channel; colour images keep their proportions.
@@ -28,7 +28,7 @@ class DataSet:
         title: The publisher's name.
         folders: Names its folder may have below the data folder: the published one first.
         area: ``"cxr"``, ``"hwsi"`` or ``"efi"``.
-        task: One of ``medzoo.records.TASKS``.
+        task: One of ``medzoo.data.records.TASKS``.
         classes: Label names, in the order of the Records' columns.
         total: Images of the complete set that the study uses.
         counts: Images per class of the complete set; ``None`` where nobody publishes them.

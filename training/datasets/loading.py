@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from medzoo.errors import DataError
-from medzoo.records import Records
+from medzoo.core.errors import DataError
+from medzoo.data.records import Records
 from training.datasets.table import DATASETS
 from training.readers.common import Published
 
@@ -70,7 +70,7 @@ def load(name: str, data: Path, allow_partial: bool = False) -> Records:
     Example:
         >>> load("kather2016", Path("/nowhere"))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        medzoo.errors.DataError: no folder of kather2016 in /nowhere; looked for Kather_texture_2016_...
+        medzoo.core.errors.DataError: no folder of kather2016 in /nowhere; looked for Kather_texture_2016_...
     """
     records = read(name, data)
     if records.task != "multilabel" and sum(count > 0 for count in records.counts.values()) < 2:

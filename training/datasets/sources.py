@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medzoo.geometry import Geometry
+from medzoo.data.geometry import Geometry
 from training.datasets.entry import COLOUR, GREY, KAGGLE_DR, KAGGLE_DR_PAGE, DataSet
 from training.readers import breakhis, chestxray14, eyepacs
 

@@ -6,7 +6,7 @@ the publishers' complete label tables, counted; for the relatives their publishe
 
 from __future__ import annotations
 
-from medzoo.table import Table
+from medzoo.core.registry import Table
 from training.datasets.entry import DataSet
 from training.datasets.relatives import RELATIVES
 from training.datasets.sources import SOURCE_SETS

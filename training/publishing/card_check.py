@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import ModelCard
 
-from medzoo.errors import ZooError
+from medzoo.core.errors import ZooError
 
 _MAX_BYTES = 1 << 20
 _MAX_METADATA = 1 << 16

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from medzoo.bundle import bundle_files
-from medzoo.errors import ZooError
-from medzoo.files import replacing_folder
-from medzoo.store import INDEX, Pin
+from medzoo.core.atomic import replacing_folder
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import bundle_files
 from medzoo.zoo.pins import adding_pins
+from medzoo.zoo.resolve import INDEX, Pin
 from medzoo.zoo.verify import verify_bundle
 
 

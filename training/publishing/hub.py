@@ -8,10 +8,10 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from medzoo.bundle import bundle_files
-from medzoo.store import Pin
+from medzoo.zoo.bundle import bundle_files
 from medzoo.zoo.hub import explained, named
 from medzoo.zoo.pins import adding_pins
+from medzoo.zoo.resolve import Pin
 from medzoo.zoo.upload import upload
 
 _KEPT = {".gitattributes"}  # the Hub's own

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medzoo.errors import ZooError
-from medzoo.weights import Weights
+from medzoo.core.errors import ZooError
+from medzoo.zoo.weights import Weights
 from training.datasets import DATASETS, DataSet
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medzoo.bundle import CARD, CONFIG, LICENSE, MODEL, RUN, Bundle, is_bundle_file, open_bundle
-from medzoo.errors import ZooError
-from medzoo.health import check_values
-from medzoo.loading import build, fill, read_tensors
-from medzoo.sources import SOURCES
-from medzoo.store import Pin, pin_of
-from medzoo.weights import Weights, find
+from medzoo.core.errors import ZooError
+from medzoo.models.loading import build, fill, read_tensors
+from medzoo.models.value_checks import check_values
+from medzoo.zoo.bundle import CARD, CONFIG, LICENSE, MODEL, RUN, Bundle, is_bundle_file, open_bundle
+from medzoo.zoo.resolve import Pin, pin_of
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import Weights, find
 from training.publishing.card_check import check_card
 
 _ALWAYS = ("schema", "kind", "name", "medzoo", "environment", "reduced", "data", "history")

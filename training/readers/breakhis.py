@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medzoo.errors import DataError
-from medzoo.sources import SOURCES
-from medzoo.userdata.folders import image_files
+from medzoo.core.errors import DataError
+from medzoo.data.folders import image_files
+from medzoo.zoo.sources import SOURCES
 from training.readers.common import Published, Row, to_records
 
 CLASSES = SOURCES["hwsi"].labels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medzoo.errors import DataError
-from medzoo.sources import SOURCES
+from medzoo.core.errors import DataError
+from medzoo.zoo.sources import SOURCES
 from training.readers.common import Published, Row, by_name, read_csv, to_records
 
 CLASSES = SOURCES["cxr"].labels

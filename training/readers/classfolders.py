@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from medzoo.errors import DataError
-from medzoo.userdata.folders import image_files
+from medzoo.core.errors import DataError
+from medzoo.data.folders import image_files
 from training.readers.common import Published, Row, to_records
 
 COVID_FOLDERS = {name: name for name in ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")}

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medzoo.errors import DataError
-from medzoo.records import Records
-from medzoo.userdata.folders import image_files
+from medzoo.core.errors import DataError
+from medzoo.data.folders import image_files
+from medzoo.data.records import Records
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def to_records(
         root: The folder the rows' paths are relative to.
         rows: At least one image.
         classes: The label names that ``Row.labels`` count through.
-        task: One of ``medzoo.records.TASKS``.
+        task: One of ``medzoo.data.records.TASKS``.
         missing: Listed names without an image.
         unlisted: Images without a label.
         notes: What else was left out or assumed; empty strings are dropped.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
 from training.readers.common import Published, Row, by_name, column_indices, grade, left_out, read_csv, to_records
 
 CLASSES = ("grade 0", "grade 1", "grade 2", "grade 3")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medzoo.errors import DataError
-from medzoo.userdata.folders import image_files
+from medzoo.core.errors import DataError
+from medzoo.data.folders import image_files
 from training.readers.common import Published, Row, to_records
 
 CLASSES = ("normal", "tuberculosis")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medzoo.errors import DataError
+from medzoo.core.errors import DataError
 from training.datasets import DATASETS
 from training.standins.layouts import LAYOUTS
 from training.standins.plan import Plan, generator

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from medzoo.sources import SOURCES
+from medzoo.zoo.sources import SOURCES
 from training.standins.draw_xray import draw_lungs, draw_xray
 from training.standins.pixels import Pixels
 from training.standins.plan import Picture, Plan, deal, table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medzoo.table import Table
+from medzoo.core.registry import Table
 from training.standins import layout_fundus, layout_tissue, layout_xray
 from training.standins.plan import Plan
 

@@ -1,0 +1,123 @@
+"""The command that compares starts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.cli.options import (
+    Columns,
+    Device,
+    Json,
+    LabelColumns,
+    PathColumn,
+    PatientColumn,
+    Root,
+    Size,
+    Zoo,
+    data_of,
+    print_json,
+)
+from medzoo.core.errors import RunError
+
+
+def compare(
+    data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
+    weights: Annotated[
+        list[str] | None, typer.Argument(help="Weights or folders of bundles; default all that the zoo has.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write report, tables and every run into this folder.")] = None,
+    root: Root = None,
+    path_column: PathColumn = "path",
+    label_column: LabelColumns = None,
+    patient_column: PatientColumn = None,
+    seeds: Annotated[int, typer.Option(help="How often the data set is divided anew.")] = 1,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Folds of each division; 1 for one held-out fifth.", show_default="5, or 1 from 2,000 images on"
+        ),
+    ] = None,
+    strategies: Annotated[str, typer.Option(help="Names, with commas between.")] = "full",
+    fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1",
+    baseline: Annotated[str | None, typer.Option(help="What to test against.", show_default="ImageNet's")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    augment: Annotated[str, typer.Option(help="none, light, cxr, hwsi or efi.")] = "light",
+    image_size: Size = None,
+    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    backend: Annotated[str, typer.Option(help="loky, dask, ray or sequential.")] = "loky",
+    device: Device = None,
+    zoo: Zoo = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune several weights on your images alike, and test each against ImageNet's.
+
+    With --out every finished run is kept, and the same command goes on where it was interrupted.
+    """
+    from medzoo.comparison.compare import compare as start
+    from medzoo.comparison.report import CELLS, check_replaceable
+
+    if out is not None:
+        check_replaceable(out)  # before the work, not after it
+
+    found = start(
+        data_of(data, Columns(root, path_column, label_column, patient_column), task),
+        weights or None,
+        seeds=seeds,
+        folds=folds,
+        strategies=listed(strategies),
+        fractions=numbers(fractions),
+        baseline=baseline,
+        task=task,
+        image_size=image_size,
+        cells=None if out is None else out / CELLS,
+        jobs=jobs,
+        backend=backend,
+        device=device,
+        zoo=zoo,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        augment=augment,
+    )
+    if out is not None:
+        found.save(out)
+        sys.stderr.write(f"saved to {out}\n")
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+
+
+def listed(text: str) -> list[str]:
+    """Names with commas between.
+
+    Example:
+        >>> listed("full, linear_probe")
+        ['full', 'linear_probe']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers with commas between.
+
+    Raises:
+        RunError: One is none.
+
+    Example:
+        >>> numbers("0.1,1")
+        [0.1, 1.0]
+    """
+    try:
+        return [float(word) for word in listed(text)]
+    except ValueError as error:
+        raise RunError(f"{text!r} is not a list of numbers such as 0.1,0.25,1") from error

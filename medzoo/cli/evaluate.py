@@ -1,0 +1,84 @@
+"""The command that measures a model on labelled images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.cli.options import (
+    Columns,
+    Device,
+    Json,
+    LabelColumns,
+    PathColumn,
+    PatientColumn,
+    Root,
+    SplitColumn,
+    Tta,
+    Zoo,
+    data_of,
+    print_json,
+)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or a weight's name.")],
+    data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the numbers and every prediction into this folder.", show_default="print")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, val, test or all of the data's own split.", show_default="test where it is, else all"
+        ),
+    ] = None,
+    root: Root = None,
+    path_column: PathColumn = "path",
+    label_column: LabelColumns = None,
+    patient_column: PatientColumn = None,
+    split_column: SplitColumn = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="the model's")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Probability from which a class is predicted.", show_default="0.5")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(help="Resamples behind the intervals; 0 for none.")] = 1000,
+    tta: Tta = "none",
+    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 32,
+    seed: Annotated[int, typer.Option(help="Which resamples.")] = 0,
+    device: Device = None,
+    zoo: Zoo = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on labelled images that it was not trained on."""
+    from medzoo.inference.evaluate import check_replaceable
+    from medzoo.inference.evaluate import evaluate as measure
+
+    if out is not None:
+        check_replaceable(out)  # before the work, not after it
+    columns = Columns(root, path_column, label_column, patient_column, split_column)
+    found = measure(
+        model,
+        data_of(data, columns, task),
+        task=task,
+        split=split,
+        threshold=threshold,
+        bootstrap=bootstrap,
+        tta=tta,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+        zoo=zoo,
+    )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+    if out is not None:
+        found.save(out)
+        sys.stderr.write(f"saved to {out}\n")

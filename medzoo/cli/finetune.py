@@ -1,0 +1,130 @@
+"""The command that fine-tunes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.cli.options import (
+    Columns,
+    Device,
+    Json,
+    LabelColumns,
+    PathColumn,
+    PatientColumn,
+    Root,
+    Size,
+    SplitColumn,
+    Zoo,
+    data_of,
+    print_json,
+    validation_of,
+)
+
+
+def finetune(
+    weight: Annotated[str, typer.Argument(help="A weight's name, or the folder of a bundle.")],
+    data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
+    out: Annotated[Path | None, typer.Option(help="Write the model, its card and curves into this folder.")] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Share of the images held out, by patient where known, or a folder or table of other images.",
+            show_default="the data's own split, else 0.2",
+        ),
+    ] = None,
+    root: Root = None,
+    path_column: PathColumn = "path",
+    label_column: LabelColumns = None,
+    patient_column: PatientColumn = None,
+    split_column: SplitColumn = None,
+    strategy: Annotated[
+        str, typer.Option(help="full, linear_probe, lp_ft, gradual, truncated or feature_extraction.")
+    ] = "full",
+    head: Annotated[str, typer.Option(help="mlp (the paper's) or linear.")] = "mlp",
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    weight_decay: Annotated[float, typer.Option(help="Decay of weights; none on norms and biases.")] = 0.01,
+    layer_decay: Annotated[float, typer.Option(help="Share of its successor's learning rate for each block.")] = 1.0,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better one, judged on training images set aside; keep the best.",
+            show_default="all epochs, the last is kept",
+        ),
+    ] = None,
+    augment: Annotated[str, typer.Option(help="none, light, cxr, hwsi or efi.")] = "light",
+    class_weights: Annotated[str, typer.Option(help="auto, balanced or none.")] = "auto",
+    image_size: Size = None,
+    truncate: Annotated[
+        int | None,
+        typer.Option(help="Keep so many of the first dense blocks.", show_default="2 if truncated, else all"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Split, order, augmentation, head.")] = 0,
+    device: Device = None,
+    exclude_seen: Annotated[
+        bool, typer.Option("--exclude-seen", help="Leave out images and patients that the weight has seen.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command with --out was interrupted.")
+    ] = False,
+    zoo: Zoo = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a weight on images of your own and measure it on held-out ones."""
+    from medzoo.core.errors import MedzooError
+    from medzoo.core.progress import say
+    from medzoo.engine.interrupts import Stopped
+    from medzoo.finetuning.finetune import finetune as tune
+    from medzoo.models.saving import check_free
+
+    if out is not None:
+        check_free(out)  # before the work, not after it
+    elif resume:
+        raise MedzooError("--resume goes on with a run that was given --out; name the same folder")
+    logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights
+    columns = Columns(root, path_column, label_column, patient_column, split_column)
+    try:
+        report = tune(
+            weight,
+            data_of(data, columns, task),
+            validation=validation_of(validation, columns, task),
+            task=task,
+            strategy=strategy,
+            head=head,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            layer_decay=layer_decay,
+            patience=patience,
+            augment=augment,
+            class_weights=class_weights,
+            image_size=image_size,
+            truncate=truncate,
+            seed=seed,
+            device=device,
+            zoo=zoo,
+            exclude_seen=exclude_seen,
+            checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
+            resume=resume,
+        )
+    except Stopped:
+        if out is not None:
+            say("stopped, and saved; the same command with --resume goes on")
+        raise
+    if out is not None:  # before anything is printed: a closed pipe must not cost the model
+        report.save(out)
+        sys.stderr.write(f"saved to {out}\n")
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        typer.echo(str(report))

@@ -1,0 +1,69 @@
+"""The command that predicts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medzoo.cli.options import Device, Json, Tta, Zoo, print_json
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or a weight's name.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Images, or one folder of images.")],
+    out: Annotated[Path | None, typer.Option(help="Write a CSV or JSON file.", show_default="print")] = None,
+    tta: Tta = "none",
+    gradcam: Annotated[
+        Path | None, typer.Option(help="Write a Grad-CAM overlay of each image's predicted class into this new folder.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 32,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
+    ] = False,
+    device: Device = None,
+    zoo: Zoo = None,
+    as_json: Json = False,
+) -> None:
+    """Predict class probabilities for images."""
+    from medzoo.inference.predict import check_suffix
+    from medzoo.inference.predict import predict as predict_images
+    from medzoo.models.create import create_model
+
+    if out is not None:
+        check_suffix(out)  # before the work, not after it
+    if gradcam is not None:
+        _check_new(gradcam)
+    network = create_model(model, zoo=zoo)
+    options: dict[str, Any] = {"batch_size": batch_size, "device": device, "skip_unreadable": skip_unreadable}
+    given = images[0] if len(images) == 1 else images
+    found = predict_images(network, given, tta=tta, **options)
+    for _, reason in found.unreadable:
+        sys.stderr.write(f"left out: {reason}\n")
+    if out is not None:
+        found.save(out)
+    elif as_json:
+        print_json(found.to_dicts())
+    else:
+        typer.echo(found.to_csv(), nl=False)
+    if gradcam is not None:
+        _overlays(network, given, gradcam, options)
+
+
+def _check_new(folder: Path) -> None:
+    from medzoo.core.errors import MedzooError
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MedzooError(f"{folder} is there already; give a new or empty folder for the overlays")
+
+
+def _overlays(network: Any, images: Path | list[Path], folder: Path, options: dict[str, Any]) -> None:
+    from medzoo.core.atomic import replacing_folder
+    from medzoo.inference.explain import explain
+
+    with replacing_folder(folder) as new:
+        for found in explain(network, images, **options):
+            found.save(new)
+    sys.stderr.write(f"overlays in {folder}\n")

@@ -1,0 +1,65 @@
+"""The command that ranks weights for a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medzoo.cli.options import (
+    Columns,
+    Device,
+    Json,
+    LabelColumns,
+    PathColumn,
+    PatientColumn,
+    Root,
+    Size,
+    Zoo,
+    data_of,
+    print_json,
+)
+
+
+def recommend(
+    data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="A weight's name or bundle folder; repeat for more.", show_default="all of the zoo"),
+    ] = None,
+    root: Root = None,
+    path_column: PathColumn = "path",
+    label_column: LabelColumns = None,
+    patient_column: PatientColumn = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+    ] = None,
+    image_size: Size = None,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Folds and resamples.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Write a PNG of the ranking.", show_default="none")] = None,
+    device: Device = None,
+    zoo: Zoo = None,
+    as_json: Json = False,
+) -> None:
+    """Rank weights for images of your own, without fine-tuning any."""
+    from medzoo.recommendation.recommend import recommend as rank
+
+    columns = Columns(root, path_column, label_column, patient_column)
+    found = rank(
+        data_of(data, columns, task),
+        weights,
+        task=task,
+        image_size=image_size,
+        folds=folds,
+        seed=seed,
+        device=device,
+        zoo=zoo,
+    )
+    if plot is not None:
+        found.plot(plot)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))

@@ -1,1 +1,0 @@
-"""Commands of the ``medzoo`` command line, by what they are about."""

@@ -1,0 +1,200 @@
+"""``compare``: the paper's experiment on anybody's data set."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medzoo.comparison.comparison import Labelled
+from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
+from medzoo.comparison.result import ComparisonResult
+from medzoo.comparison.runs import DONE, Cell, Start
+from medzoo.comparison.workers import Workers, run_cells
+from medzoo.core.errors import MedzooError, RunError
+from medzoo.core.progress import say
+from medzoo.core.registry import unknown
+from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.fingerprint import fingerprint
+from medzoo.data.input_spec import common_contract
+from medzoo.finetuning.finetune import finetune
+from medzoo.finetuning.strategies import STRATEGIES
+from medzoo.zoo.bundle import MODEL, open_bundle
+from medzoo.zoo.resolve import published, resolve, sha256_of
+from medzoo.zoo.sources import SOURCES
+
+# What a comparison decides itself, for all of its runs.
+_OURS = {"model", "data", "validation", "task", "strategy", "image_size", "seed", "device", "zoo", "exclude_seen"}
+_OURS |= {"checkpoints", "resume"}
+
+
+def compare(
+    data: Any,
+    weights: str | Path | Sequence[str | Path] | Mapping[str, str | Path] | None = None,
+    *,
+    seeds: int = 1,
+    strategies: str | Sequence[str] = ("full",),
+    folds: int | None = None,
+    share: float = 0.2,
+    fractions: Sequence[float] = (1.0,),
+    baseline: str | None = None,
+    task: str | None = None,
+    image_size: int | None = None,
+    cells: str | Path | None = None,
+    jobs: int = 1,
+    backend: str = "loky",
+    device: str | None = None,
+    zoo: str | Path | None = None,
+    **options: Any,
+) -> ComparisonResult:
+    """Fine-tune several starts on a data set, alike in all but the start, and test them against ImageNet's.
+
+    Every start is fine-tuned on every fold of every seed: by default five folds by patient, so that each image is
+    measured on once a seed. The runs of two starts on one fold and seed are paired: they have the same training images,
+    order, augmentation and head.
+
+    Args:
+        data: A data set of any form that ``finetune`` takes.
+        weights: Names of weights or folders of bundles; or a mapping from names of your own to these. Default all that
+            the zoo has.
+        seeds: How often the data set is divided anew.
+        strategies: Names in ``medzoo.finetuning.strategies.STRATEGIES``.
+        folds: Folds of each division; 1 holds out ``share`` of the images instead, as the paper does. Default 5 for
+            fewer than 2,000 images, else 1.
+        share: Share held out where ``folds`` is 1.
+        fractions: Shares of the training images to train on: what would more labelled images bring?
+        baseline: The start that the others are tested against; default ImageNet's, or else the first.
+        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
+        image_size: Side of the network's input in pixels, the same for all; default the weights', which must agree.
+        cells: A folder where each finished run is kept. With the same folder a comparison that was interrupted goes on,
+            and no run is done twice.
+        jobs: Runs at a time.
+        backend: joblib's ``loky``, ``dask`` or ``ray``, or ``sequential``.
+        device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
+        zoo: As in ``create_model``.
+        **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
+
+    Returns:
+        A comparison: ``print`` it, or take ``.table()``, ``.pooled()``, ``.plot()``, ``.save()``.
+
+    Raises:
+        MedzooError: The data, a weight or an option cannot be used, or every run failed.
+
+    Example:
+        >>> result = compare("my_images/", ["densenet121_in", "densenet121_cxr_in"], seeds=3)  # doctest: +SKIP
+        >>> print(result)  # doctest: +SKIP
+
+    Source:
+        The experiment: Jindal and Singh, Traitement du Signal 40(1), 2023. The test: Nadeau and Bengio, 2003.
+    """
+    strategies = [strategies] if isinstance(strategies, str) else list(strategies)
+    weights = [weights] if isinstance(weights, (str, Path)) else weights
+    _check(options, strategies)
+    starts = find_starts(weights, zoo)
+    against = _baseline(baseline, starts)
+    workers = Workers(jobs, backend, device)
+    contracts = {start.arm: open_bundle(start.folder).input for start in starts}
+    contract, notes = common_contract(contracts, image_size)
+    given = isinstance(data, Examples)  # decoded already, at a size of its owner's choice
+    examples = load_examples(data, contract.geometry, task)
+    if not given:
+        examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
+    chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
+    protocol = Protocol(seeds, chosen, share, tuple(fractions))
+    grid = make_grid(examples, starts, protocol, strategies, contract.size, options)
+    total, seen = len(grid), 0
+
+    def told(record: dict[str, Any]) -> None:
+        nonlocal seen
+        seen += 1
+        what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
+        share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
+        end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
+        say(f"  {examples.name}: {what}{share}: {end}")
+
+    records = run_cells(grid, examples, None if cells is None else Path(cells), workers, told)
+    if seen < total:
+        say(f"  {examples.name}: {total - seen} of {total} runs were done before")
+    if all(record["status"] != DONE for record in records):
+        raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
+    return ComparisonResult(Labelled.of(examples), records, against)
+
+
+def find_starts(weights: Sequence[str | Path] | Mapping[str, str | Path] | None, zoo: str | Path | None) -> list[Start]:
+    """The weights to compare, verified.
+
+    Args:
+        weights: As in ``compare``.
+        zoo: As in ``create_model``.
+
+    Raises:
+        MedzooError: One is not there, two have one name, or there is none.
+    """
+    if weights is None:
+        weights = list(published(zoo))
+        if not weights:
+            raise RunError("the zoo holds no weights yet; name some, or give another zoo")
+    named = list(weights.items()) if isinstance(weights, Mapping) else [("", weight) for weight in weights]
+    if not named:
+        raise RunError("there are no weights to compare; name one or more")
+    starts = []
+    for name, weight in named:
+        bundle = resolve(weight, zoo)
+        starts.append(Start(name or bundle.name, bundle.name, bundle.folder, sha256_of(bundle.folder / MODEL)))
+    arms = [start.arm for start in starts]
+    twice = sorted({arm for arm in arms if arms.count(arm) > 1})
+    if twice:
+        raise RunError(f"two weights are called {twice[0]}; give a mapping of names of your own to weights")
+    return starts
+
+
+def make_grid(
+    examples: Examples,
+    starts: Sequence[Start],
+    protocol: Protocol,
+    strategies: Sequence[str],
+    image_size: int,
+    options: Mapping[str, Any],
+) -> list[Cell]:
+    """All runs, those of one division side by side, so that an interrupted comparison is paired as far as it came."""
+    mark = fingerprint(examples)
+    scheme = f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out"
+    return [
+        Cell(start, examples.name, mark, strategy, split, scheme, image_size, options)
+        for split in protocol.splits(examples.targets, examples.groups)
+        for strategy in strategies
+        for start in starts
+    ]
+
+
+def _own_split(examples: Examples) -> tuple[str, ...]:
+    """A note where the data brings a split of its own."""
+    if examples.splits is None or not any(examples.splits):
+        return ()
+    return ("The data's own split is not used: all of its images are divided anew.",)
+
+
+def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
+    for strategy in strategies:
+        STRATEGIES[strategy]
+    if not strategies:
+        raise MedzooError("there are no strategies; name one or more, such as 'full'")
+    allowed = [name for name in inspect.signature(finetune).parameters if name not in _OURS]
+    for name in options:
+        if name not in allowed:
+            raise MedzooError(unknown("option of finetune", name, allowed))
+
+
+def _baseline(baseline: str | None, starts: Sequence[Start]) -> str:
+    arms = [start.arm for start in starts]
+    if baseline is not None:
+        if baseline not in arms:
+            raise RunError(unknown("start to compare with", baseline, arms))
+        return baseline
+    return next((start.arm for start in starts if _is_imagenet(start.weight)), arms[0])
+
+
+def _is_imagenet(weight: str) -> bool:
+    return weight.endswith("_in") and not any(weight.endswith(f"_{source}_in") for source in SOURCES)

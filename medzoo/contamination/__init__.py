@@ -1,0 +1,1 @@
+"""Which images of a data set a network has seen in pretraining."""

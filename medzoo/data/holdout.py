@@ -1,0 +1,211 @@
+"""Which images a model is measured on and never trained on: the data's own split, a share, a mask, or other data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medzoo.core.errors import DataError
+from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.fingerprint import copies
+from medzoo.data.geometry import Geometry
+from medzoo.data.image_buffer import joined
+from medzoo.data.splits import holdout
+
+SHARE = 0.2
+
+
+def hold_out(
+    examples: Examples, validation: Any, geometry: Geometry, task: str | None = None, seed: int = 0
+) -> tuple[Examples, NDArray[np.bool_]]:
+    """Mark the held-out images; a validation set of its own is joined to the training images.
+
+    A patient on both sides makes the numbers too good, so it is an error where the sides were given: by the data's
+    own split or as two data sets. A mask is taken as it is, with a note.
+
+    Args:
+        examples: The data set.
+        validation: ``None`` for the data set's own split where it has one (test images are held out, validation images
+            only where there is no test), else a fifth; a share (by patient, where patients are known); a boolean
+            mask ``[N]`` (array, tensor or list) of held-out images (a folder's and a table's images are in the order
+            of their paths); or a data set of its own, of any form that ``load_examples`` takes, with the same classes
+            or fewer.
+        geometry: The size images of a validation set of its own are brought to.
+        task: As in ``load_examples``.
+        seed: Which of the many possible splits.
+
+    Returns:
+        The examples, joined with those of the validation set and with notes on what a reader must know of the split,
+        and ``bool [N]``, true for a held-out image.
+
+    Raises:
+        DataError: One side would be empty, there is one class only to train on, a patient is on both sides, or the two
+            data sets do not have the same classes.
+    """
+    validation = _mask_or_itself(validation)
+    own, unused = own_split(examples), []
+    if own is not None and validation is not None:
+        unused = [f"The data's own split ({', '.join(_named(examples))}) is not used."]
+    if validation is None and own is not None:
+        held, notes = own, _own_notes(examples)
+        _refuse_shared(examples, held, "of the data's own split; validation=0.2 makes one by patient")
+    elif validation is None or (isinstance(validation, Real) and not isinstance(validation, (bool, int))):
+        share = SHARE if validation is None else float(validation)
+        held, notes = _share(examples, share, seed), []
+    elif isinstance(validation, np.ndarray) and validation.dtype == bool:
+        held, notes = validation, []
+        if held.shape != (len(examples),):
+            raise DataError(f"the validation mask has shape {held.shape}, the data set {len(examples)} images")
+        if shared := shared_patients(examples, held):
+            notes = [f"{len(shared):,} patients are on both sides of the mask: the numbers are too good."]
+    else:
+        other = load_examples(validation, geometry, task or examples.task, examples.classes)
+        examples, held, notes = *_join(examples, other), []
+        _refuse_shared(examples, held, "; leave them out of one, or read one without (patient='') if they are others")
+    if not held.any() or held.all():
+        raise DataError(f"{int(held.sum())} of {len(held)} images are held out; both sides need images")
+    notes = [*unused, *notes, *_class_notes(examples, held), *_patient_notes(examples), *_copy_notes(examples, held)]
+    return replace(examples, notes=(*examples.notes, *notes)), held
+
+
+def _mask_or_itself(validation: Any) -> Any:
+    """A mask given as a list or a tensor, as an array; anything else as it came."""
+    if isinstance(validation, torch.Tensor) and validation.dtype == torch.bool:
+        return validation.cpu().numpy()
+    if isinstance(validation, (list, tuple)) and all(isinstance(held, (bool, np.bool_)) for held in validation):
+        return np.asarray(validation, bool)
+    return validation
+
+
+def own_split(examples: Examples) -> NDArray[np.bool_] | None:
+    """The images that the data set's own split holds out.
+
+    Args:
+        examples: The data set.
+
+    Returns:
+        ``bool [N]``: its test images, or its validation images where it has no test; ``None`` where it has no split
+        with images on both sides.
+    """
+    if examples.splits is None:
+        return None
+    test = examples.splits == "test"
+    held = test if test.any() else examples.splits == "val"
+    return held if held.any() and not held.all() else None
+
+
+def own_selection(examples: Examples, held: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """The images that the data set's own split sets aside to choose an epoch by.
+
+    Args:
+        examples: The data set.
+        held: ``bool [N]``, true for a held-out image.
+
+    Returns:
+        ``bool [N]``: its validation images, where they are not held out themselves and not all that is left; else
+        ``None``.
+    """
+    if examples.splits is None:
+        return None
+    chosen = (examples.splits == "val") & ~held
+    return chosen if chosen.any() and not (chosen | held).all() else None
+
+
+def shared_patients(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+    """The patients with images on both sides of a split, sorted.
+
+    Args:
+        examples: The data set.
+        held: ``bool [N]``.
+    """
+    if examples.patients is None:
+        return []
+    return sorted((set(examples.patients[held].tolist()) & set(examples.patients[~held].tolist())) - {""})
+
+
+def _share(examples: Examples, share: float, seed: int) -> NDArray[np.bool_]:
+    if len(examples) < 2:
+        raise DataError(f"{len(examples)} image cannot be split into training and validation; give at least two")
+    return holdout(examples.targets, examples.groups, share, seed)
+
+
+def _named(examples: Examples) -> list[str]:
+    assert examples.splits is not None
+    return [split for split in ("train", "val", "test") if (examples.splits == split).any()]
+
+
+def _own_notes(examples: Examples) -> list[str]:
+    assert examples.splits is not None
+    names, unsorted = _named(examples), int((examples.splits == "").sum())
+    notes = [f"Measured on the data's own {'test' if 'test' in names else 'validation'} images."]
+    if "test" in names and "val" in names:
+        notes.append(
+            f"Its {int((examples.splits == 'val').sum()):,} validation images choose the epoch with early stopping,"
+            " and are trained on without."
+        )
+    if unsorted:
+        notes.append(f"{unsorted:,} images of no split are trained on.")
+    return notes
+
+
+def _refuse_shared(examples: Examples, held: NDArray[np.bool_], hint: str) -> None:
+    shared = shared_patients(examples, held)
+    if shared:
+        names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
+        raise DataError(f"{len(shared):,} patients ({names}) are on both sides, training and validation, {hint}")
+
+
+def _class_notes(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+    """What is missing on each side; an error where there is nothing to tell apart."""
+    train, valid = examples.counts(~held), examples.counts(held)
+    if examples.task != "multilabel" and sum(count > 0 for count in train.values()) < 2:
+        raise DataError(
+            f"all {int((~held).sum())} images to train on are of one class, of {', '.join(train)};"
+            " give more images, at least two (of different patients) of each class"
+        )
+    unseen = [name for name, count in train.items() if not count]
+    untested = [name for name, count in valid.items() if not count]
+    notes = [f"No image to train on is {', '.join(unseen)}."] if unseen else []
+    return notes + ([f"No held-out image is {', '.join(untested)}: not measured."] if untested else [])
+
+
+def _patient_notes(examples: Examples) -> list[str]:
+    if examples.patients is None:
+        return ["No patients are known: images of one patient may stand on both sides of the split."]
+    unknown = int((examples.patients == "").sum())
+    return [f"The patients of {unknown:,} of {len(examples):,} images are not known."] if unknown else []
+
+
+def _copy_notes(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+    found = copies(examples, held)
+    if not found:
+        return []
+    return [
+        f"{found:,} of {int(held.sum()):,} held-out images are, pixel for pixel, among those trained on too:"
+        " the numbers are too good."
+    ]
+
+
+def _join(train: Examples, valid: Examples) -> tuple[Examples, NDArray[np.bool_]]:
+    if train.task != valid.task:
+        raise DataError(f"the validation set is {valid.task}, the training set {train.task}; they must be the same")
+    patients = None
+    if train.patients is not None or valid.patients is not None:
+        patients = np.concatenate(
+            [np.full(len(one), "") if one.patients is None else one.patients for one in (train, valid)]
+        )
+    both = replace(
+        train,
+        images=joined(train.images, valid.images),
+        targets=np.concatenate([train.targets, valid.targets]),
+        ids=train.ids + valid.ids,
+        patients=patients,
+        notes=tuple(dict.fromkeys(train.notes + valid.notes)),
+        splits=None,
+    )
+    return both, np.arange(len(both)) >= len(train)

@@ -1,0 +1,124 @@
+"""The input contract that travels with a weight: size, channels, value range, mean and std, crop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medzoo.core.errors import InputError
+from medzoo.data.geometry import FITS, Geometry
+
+# Every weight of the zoo is normalised alike, so that a start from ImageNet meets the values it knows.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """What a network expects of an image.
+
+    Attributes:
+        size: Height and width in pixels.
+        crop: ``"squash"`` (resize to size x size) or ``"center"`` (short side to size, centre crop).
+        mean: Per-channel mean of values scaled to [0, 1]; as many as the network has input channels.
+        std: Per-channel standard deviation of values scaled to [0, 1].
+
+    Example:
+        >>> InputContract(size=64).geometry
+        Geometry(height=64, width=64, fit='center', channels=3)
+    """
+
+    size: int = 224
+    crop: str = "center"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.size < 32:
+            raise InputError(
+                f"an image size of {self.size} is too small: DenseNet halves it five times; use at least 32"
+            )
+        if self.crop not in FITS:
+            raise InputError(f"crop {self.crop!r} is not one of {', '.join(FITS)}")
+        if not self.mean or len(self.mean) != len(self.std):
+            raise InputError(
+                f"{len(self.mean)} means and {len(self.std)} deviations; give one of each for every channel"
+            )
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network takes: 1 (grey), 3 (RGB) or another number."""
+        return len(self.mean)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The geometry an image is brought to, grey or RGB as the network takes it.
+
+        Raises:
+            InputError: The network takes another number of channels, which no image file has.
+        """
+        if self.channels not in (1, 3):
+            raise InputError(
+                f"the network takes {self.channels} channels, and images are read as grey or RGB; "
+                "put your channels together and call the model on normalised tensors yourself"
+            )
+        return Geometry(self.size, self.size, self.crop, self.channels)
+
+    def resized(self, size: int | None) -> InputContract:
+        """The same contract at another size; unchanged for ``None``."""
+        return self if size is None else replace(self, size=size)
+
+    def to_config(self) -> dict[str, Any]:
+        """The part of timm's ``pretrained_cfg`` that says the same."""
+        return {
+            "input_size": [self.channels, self.size, self.size],
+            "fixed_input_size": False,
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "crop_mode": self.crop,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_config(cls, cfg: Mapping[str, Any]) -> InputContract:
+        """Read it back from a timm ``pretrained_cfg``."""
+        return cls(
+            size=int(cfg["input_size"][-1]),
+            crop=str(cfg.get("crop_mode", "center")),
+            mean=tuple(map(float, cfg.get("mean", IMAGENET_MEAN))),
+            std=tuple(map(float, cfg.get("std", IMAGENET_STD))),
+        )
+
+
+def common_contract(
+    contracts: Mapping[str, InputContract], image_size: int | None = None
+) -> tuple[InputContract, tuple[str, ...]]:
+    """One way to bring images to size, so that weights are compared on the same pixels: that of the first.
+
+    Args:
+        contracts: What each weight expects, by the name a reader knows it by; at least one.
+        image_size: Side in pixels, the same for all; default the weights', which must agree.
+
+    Returns:
+        The contract, and a note where the weights crop in different ways.
+
+    Raises:
+        InputError: Their sizes differ and none is asked for.
+
+    Example:
+        >>> both = {"one": InputContract(crop="squash"), "other": InputContract()}
+        >>> common_contract(both, image_size=64)[1]
+        ('Images are brought to size as one takes them (squash), for all weights alike.',)
+    """
+    sizes = sorted({contract.size for contract in contracts.values()})
+    if image_size is None and len(sizes) > 1:
+        raise InputError(
+            f"the weights take images of {' and '.join(map(str, sizes))} pixels; give image_size, the same for all"
+        )
+    name, first = next(iter(contracts.items()))
+    notes: tuple[str, ...] = ()
+    if len({contract.crop for contract in contracts.values()}) > 1:
+        notes = (f"Images are brought to size as {name} takes them ({first.crop}), for all weights alike.",)
+    return first.resized(image_size), notes

@@ -1,0 +1,107 @@
+"""Splits by patient: deterministic, stratified, independent of file order and platform."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medzoo.core.errors import DataError
+
+
+def groups_of(paths: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    """One group id for each image: its patient, or the image itself where no patient is known.
+
+    Example:
+        >>> groups_of(["a.png", "b.png"], np.array(["p1", ""])).tolist()
+        ['patient:p1', 'image:b.png']
+    """
+    if patients is None:
+        return np.array([f"image:{path}" for path in paths])
+    return np.array([f"patient:{p}" if p else f"image:{path}" for path, p in zip(paths, patients, strict=True)])
+
+
+def fold_of(
+    targets: NDArray[Any], groups: Sequence[str] | NDArray[np.str_], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Assign every image to a fold: whole groups, each label spread as evenly as groups allow.
+
+    Groups are visited by their rarest label (rarest first), largest first, ties broken by a hash of
+    seed and group id, and each goes to the fold that lacks its labels most. Only the ids, labels and
+    seed matter: not the order of the rows, the platform or a library's random generator.
+
+    Args:
+        targets: ``[N, C]`` one-hot or multi-hot labels; NaN counts as absent.
+        groups: N group ids (patients).
+        folds: Number of folds, at least 2.
+        seed: Which of the many possible assignments.
+
+    Returns:
+        ``int64 [N]``, the fold of each image, 0 to ``folds - 1``.
+
+    Raises:
+        DataError: There are fewer groups than folds.
+
+    Example:
+        >>> fold_of(np.eye(2)[[0, 0, 1, 1]], ["a", "b", "c", "d"], folds=2, seed=0).tolist()
+        [0, 1, 1, 0]
+    """
+    ids, member = np.unique(np.asarray(groups), return_inverse=True)
+    if len(ids) < folds:
+        raise DataError(
+            f"{len(ids)} patients or images cannot be split into {folds} folds; use at most {len(ids)} folds"
+        )
+    hot = np.nan_to_num(np.asarray(targets, dtype=np.float64))
+    # One more column for "an image", so that unlabelled images are spread as well.
+    hot = np.hstack([hot, np.ones((len(hot), 1))])
+    per_group = np.zeros((len(ids), hot.shape[1]))
+    np.add.at(per_group, member, hot)
+    total = per_group.sum(0)
+    rarest = np.where(per_group > 0, total, np.inf).argmin(1)
+    size = per_group[:, -1]
+    tie = [hashlib.sha256(f"{seed}|{group}".encode()).hexdigest() for group in ids]
+    order = sorted(range(len(ids)), key=lambda g: (total[rarest[g]], rarest[g], -size[g], tie[g]))
+    want = np.tile(total / folds, (folds, 1))
+    fold = np.empty(len(ids), dtype=np.int64)
+    for g in order:
+        # Most wanting of the rarest label first, then of images in all, then a seeded choice.
+        key = [(-want[f, rarest[g]], -want[f, -1], (f + int(tie[g][:8], 16)) % folds) for f in range(folds)]
+        best = min(range(folds), key=key.__getitem__)
+        fold[g] = best
+        want[best] -= per_group[g]
+    return fold[member]
+
+
+def holdout(
+    targets: NDArray[Any], groups: Sequence[str] | NDArray[np.str_], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Mark about ``fraction`` of the images as held out: whole groups, stratified by label.
+
+    Args:
+        targets: ``[N, C]`` one-hot or multi-hot labels.
+        groups: N group ids (patients).
+        fraction: Share held out, in (0, 0.5].
+        seed: Which of the many possible splits.
+
+    Returns:
+        ``bool [N]``, true for a held-out image.
+
+    Raises:
+        DataError: The fraction is out of range, or there is one group only.
+
+    Example:
+        >>> int(holdout(np.eye(2)[[0, 1] * 10], [str(i) for i in range(20)], 0.2, seed=0).sum())
+        4
+    """
+    if not 0 < fraction <= 0.5:
+        raise DataError(f"a held-out share of {fraction} is not in (0, 0.5]")
+    folds = min(Fraction(fraction).limit_denominator(100).denominator, len(set(groups)))
+    if folds < 2:
+        raise DataError("all images are of one patient, or there is one image; nothing can be held out")
+    # With too few groups for the exact share, the nearest one that leaves something on both sides.
+    held = min(max(round(fraction * folds), 1), folds - 1)
+    return fold_of(targets, groups, folds, seed) < held

@@ -1,0 +1,212 @@
+"""Decoded images -> normalised batches on the device, without per-image Python work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medzoo.core.errors import DataError, InputError
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.augment import Augment, cut, uniform, vary
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one geometry.
+
+    Attributes:
+        images: ``uint8 [N, H, W, C]``, C 1 or 3; may be memory-mapped.
+        augment: How training images of this part are varied.
+    """
+
+    images: NDArray[np.uint8]
+    augment: Augment
+
+
+class Images(Protocol):
+    """What a network is trained on, or measured with: numbered images, or their features.
+
+    Attributes:
+        at_hand: Whether a batch is made at once; else it is worth reading ahead.
+    """
+
+    at_hand: bool
+
+    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
+        """As in ``Pool``."""
+        ...
+
+
+class Pool:
+    """All images of a run, numbered through over its parts.
+
+    Args:
+        parts: The parts; image numbers run through them in order.
+        contract: The input contract of the network.
+        device: Where batches are made.
+        seed: Seed of the augmentation.
+        resident: Keep all images on the device; else batches are gathered on the CPU and sent. By default, images
+            move to a GPU that has room for them.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        contract: InputContract,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        resident: bool | None = None,
+    ) -> None:
+        for part in parts:
+            if part.images.dtype != np.uint8 or part.images.ndim != 4 or part.images.shape[3] not in (1, 3):
+                raise DataError(f"expected uint8 [N, H, W, 1 or 3], got {part.images.dtype} {part.images.shape}")
+            if min(part.images.shape[1:3]) < contract.size:
+                raise DataError(
+                    f"images of {part.images.shape[1]}x{part.images.shape[2]} are smaller than the network's "
+                    f"{contract.size}; prepare them at that size or set the image size lower"
+                )
+        self.contract = contract
+        self.device = torch.device(device)
+        self.seed = seed
+        self.augments = [part.augment for part in parts]
+        if resident is None:
+            resident = _fits(sum(part.images.nbytes for part in parts), self.device)
+        self.at_hand = resident or self.device.type == "cpu"
+        home = self.device if resident else torch.device("cpu")
+        self.images = [torch.from_numpy(part.images).to(home) for part in parts]
+        self.starts = torch.tensor(np.cumsum([0] + [len(part.images) for part in parts]))
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
+        """Normalised images.
+
+        Args:
+            index: ``int64 [B]`` image numbers, on the CPU.
+            turn: ``int64 [B]`` how often each image came before, for training (it seeds the augmentation);
+                ``None`` gives the centre of each image as it is.
+
+        Returns:
+            ``float32 [B, C, S, S]`` on the device, in the order of ``index``.
+        """
+        if len(self.images) == 1:
+            return self._of_part(0, self.images[0], index, turn)
+        out = torch.empty(
+            len(index), self.contract.channels, self.contract.size, self.contract.size, device=self.device
+        )
+        part_of = torch.bucketize(index, self.starts[1:], right=True)
+        for number, images in enumerate(self.images):
+            mine = (part_of == number).nonzero().squeeze(1)
+            if len(mine):
+                turns = None if turn is None else turn[mine]
+                out[_sent(mine, self.device)] = self._of_part(number, images, index[mine], turns)
+        return out
+
+    def _of_part(self, number: int, images: Tensor, index: Tensor, turn: Tensor | None) -> Tensor:
+        home, size = images.device, self.contract.size
+        rows = _sent(index - self.starts[number], home)
+        if turn is None:
+            return normalize(self.contract, _sent(cut(images, rows, size, None, None), self.device))
+        augment = self.augments[number]
+        draws = uniform(self.seed, _sent(turn, home), _sent(index, home))
+        pixels = _sent(cut(images, rows, size, augment, draws), self.device).float().div_(255)
+        return normalize(self.contract, vary(pixels, augment, _sent(draws, self.device)))
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; from pinned memory, so that Python never waits for the GPU's work under way."""
+    if values.device.type == device.type:  # "cuda" and "cuda:0" may mean the same
+        return values
+    return values.contiguous().pin_memory().to(device, non_blocking=True)
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    """Whether images fit into half of a GPU's free memory; the network needs the rest."""
+    return device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def normalize(contract: InputContract, images: Tensor) -> Tensor:
+    """Scale and normalise a batch as a network expects it.
+
+    Args:
+        contract: The network's input contract.
+        images: ``uint8 [N, C, H, W]`` or float in [0, 1]; one channel is repeated to as many as the network takes.
+
+    Returns:
+        ``float32 [N, C, H, W]``, C as the network takes.
+
+    Raises:
+        InputError: Another type or shape.
+
+    Example:
+        >>> normalize(InputContract(), torch.zeros(2, 1, 32, 32, dtype=torch.uint8)).shape
+        torch.Size([2, 3, 32, 32])
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, contract.channels):
+        raise InputError(f"expected images [N, 1 or {contract.channels}, H, W], got {list(images.shape)}")
+    if images.dtype == torch.uint8:
+        images = images.float().div_(255)
+    elif not images.is_floating_point():
+        raise InputError(f"expected uint8 or float images, got {images.dtype}")
+    mean, std = (_sent(torch.tensor(three), images.device).view(1, -1, 1, 1) for three in (contract.mean, contract.std))
+    return (images - mean).div_(std)  # one channel broadcasts against all means: the grey channel is repeated
+
+
+def in_order(count: int, batch_size: int) -> Iterator[slice]:
+    """Slices that walk over ``count`` things in order."""
+    for start in range(0, count, batch_size):
+        yield slice(start, min(start + batch_size, count))
+
+
+def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
+    """Logits of a model in evaluation mode, of fewer images at a time where the device's memory is short.
+
+    Args:
+        model: Maps normalised images to logits.
+        pool: The images.
+        rows: ``int64 [n]`` image numbers, on the CPU.
+        batch_size: Images at a time, at most.
+
+    Returns:
+        ``float32 [n, C]`` on the CPU.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        return torch.cat(list(outputs(model, pool, rows, batch_size)))
+    finally:
+        model.train(was_training)
+
+
+@torch.inference_mode()
+def outputs(forward: Callable[[Tensor], Tensor], pool: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """What a network makes of images, batch by batch; smaller ones from where the device's memory is short.
+
+    Args:
+        forward: Maps normalised images to a tensor with a row for each.
+        pool: The images.
+        rows: ``int64 [n]`` image numbers, on the CPU.
+        batch_size: Images at a time, at most.
+
+    Yields:
+        ``float32 [B, ...]`` on the CPU, in the order of ``rows``.
+    """
+    done = 0
+    while done < len(rows):
+        try:
+            found = forward(pool.batch(rows[done : done + batch_size])).float().cpu()
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size //= 2
+            torch.cuda.empty_cache()
+        else:
+            done += len(found)
+            yield found

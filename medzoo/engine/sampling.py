@@ -1,0 +1,83 @@
+"""Which images each step of an epoch takes, by seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medzoo.engine.augment import uniform
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Images of one step or chunk.
+
+    Attributes:
+        index: ``int64 [B]`` image numbers.
+        turn: ``int64 [B]`` how often each image came before; with the image number it seeds the augmentation.
+    """
+
+    index: Tensor
+    turn: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def split(self, parts: int) -> list[Draw]:
+        """Divide it into parts that differ in size by one image at most."""
+        pairs = zip(self.index.tensor_split(parts), self.turn.tensor_split(parts), strict=True)
+        return [Draw(index, turn) for index, turn in pairs]
+
+
+class Sampler:
+    """Every epoch draws as many images as there are.
+
+    Args:
+        sources: For each source, ``int64 [n]`` its training images. With one source, or ``balanced=False``, every
+            image comes once an epoch. Balanced over several, each source gives the same number of images to an
+            epoch: a small one is gone through several times, a large one over several epochs, and
+            no image comes a second time before all of its source came once.
+        batch_size: Images a step. Steps differ in size by one image at most, so that no tiny last batch upsets batch
+            normalisation.
+        seed: The run's seed.
+        balanced: Whether to balance the sources.
+
+    Example:
+        >>> sampler = Sampler([torch.arange(33)], 16, seed=0)
+        >>> [len(draw) for draw in sampler.epoch(0)]
+        [17, 16]
+    """
+
+    def __init__(self, sources: Sequence[Tensor], batch_size: int, seed: int, balanced: bool = False) -> None:
+        self.sources = list(sources) if balanced else [torch.cat(list(sources))]
+        self.total = sum(map(len, sources))
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
+        # Never a step of one image, which batch normalisation cannot work on.
+        return max(1, min(round(self.total / self.batch_size), self.total // 2))
+
+    def epoch(self, epoch: int) -> list[Draw]:
+        """The steps of one epoch."""
+        share, over = divmod(self.total, len(self.sources))
+        sizes = [share + (number < over) for number in range(len(self.sources))]
+        drawn = [self._stream(rows, epoch * size, size) for rows, size in zip(self.sources, sizes, strict=True)]
+        index, turn = torch.cat([d.index for d in drawn]), torch.cat([d.turn for d in drawn])
+        # Ordered by a draw of their own, not by the streams' positions, so that the sources are mixed.
+        order = uniform(self.seed + 1, turn, index, draws=1)[:, 0].argsort(stable=True)
+        return Draw(index[order], turn[order]).split(len(self))
+
+    def _stream(self, rows: Tensor, start: int, count: int) -> Draw:
+        """Part of an endless row of shuffled passes over ``rows``."""
+        first, last = start // len(rows), (start + count - 1) // len(rows)
+        numbers = range(first, last + 1)
+        passes = [rows[uniform(self.seed, turn, rows, draws=1)[:, 0].argsort(stable=True)] for turn in numbers]
+        turns = torch.tensor(numbers).repeat_interleave(len(rows))
+        offset = start - first * len(rows)
+        part = slice(offset, offset + count)
+        return Draw(torch.cat(passes)[part], turns[part])

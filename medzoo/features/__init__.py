@@ -1,0 +1,1 @@
+"""Features of a frozen network, and linear probes on them."""

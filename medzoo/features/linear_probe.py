@@ -1,0 +1,277 @@
+"""Linear probes: regularised logistic regression on features that are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+
+from medzoo.core.errors import DataError
+from medzoo.data.splits import fold_of
+
+Floats = NDArray[np.float64]
+Groups = Sequence[str] | NDArray[Any]
+
+# Inverse strengths of the penalty, on standardised features, from strong to weak.
+GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+INNER_FOLDS = 3
+# Where nothing can be compared, because all images are of one patient.
+_UNCHOSEN = 1e-3
+# The logits of an exclusive probe sum to 0, so that the largest is at least 0 and this one is never chosen.
+_NEVER = -20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A linear layer on features: ``features @ weight.T + bias`` are logits.
+
+    Attributes:
+        weight: ``float32 [C, F]``.
+        bias: ``float32 [C]``.
+        c: The inverse strength of the penalty that was chosen.
+        task: The task: sigmoid for ``multilabel``, softmax for the others.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    c: float
+    task: str
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities ``float32 [N, C]`` of features ``[N, F]``."""
+        logits = features.astype(np.float64) @ self.weight.T + self.bias
+        found = expit(logits) if self.task == "multilabel" else softmax(logits, axis=1)
+        return found.astype(np.float32)
+
+
+def fit_probe(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    task: str,
+    *,
+    groups: Groups | None = None,
+    class_weights: NDArray[np.float32] | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Fit a linear layer: logistic regression with an L2 penalty chosen by cross-validation within the images.
+
+    Features are standardised for the fit, and the standardisation is folded into weight and bias. The penalty is the
+    one with the smallest log loss on images of patients left out; one is chosen for all labels.
+
+    Args:
+        features: ``float32 [N, F]``.
+        targets: ``float32 [N, C]``: one-hot, where a row with NaN is left out, or multi-hot for ``multilabel``, where
+            each label is fitted by itself on the images labelled for it.
+        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
+        groups: N group ids (patients), never divided by the inner cross-validation; ``None``: each image is its own.
+        class_weights: ``float32 [C]``, how much an image of each class counts; not for ``multilabel``.
+        seed: Which inner folds.
+
+    Returns:
+        The probe. A class without images is never predicted; a label that all or no images have gets their share as
+        a constant.
+
+    Raises:
+        DataError: Features and targets do not belong together, a feature is not finite, or no image is labelled.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> label = np.arange(60) % 2
+        >>> features = rng.normal(size=(60, 8)).astype(np.float32) + 2 * label[:, None]
+        >>> probe = fit_probe(features, np.eye(2, dtype=np.float32)[label], "binary")
+        >>> probe.weight.shape, bool((probe.probabilities(features).argmax(1) == label).mean() > 0.9)
+        ((2, 8), True)
+
+    Source:
+        Kornblith et al., Do better ImageNet models transfer better?, CVPR 2019 (logistic regression on fixed features,
+        the penalty chosen on held-out images).
+    """
+    groups = _checked(features, targets, task, groups, class_weights)
+    if task != "multilabel":
+        labelled = ~np.isnan(targets).any(1)
+        features, targets, groups = features[labelled], targets[labelled], groups[labelled]
+    if not len(features) or np.isnan(targets).all():
+        raise DataError("no image is labelled; a probe needs at least two images of different classes")
+    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+    scale[scale < 1e-12] = 1.0  # a constant feature is 0 after the mean is taken off
+    rows, axes = _rotated((features - mean) / scale)
+    c = _choose(rows, targets, task, groups, class_weights, seed)
+    weight, bias = _Path(rows, targets, task, class_weights).fit(c)
+    weight = (weight if axes is None else weight @ axes) / scale
+    return Probe(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), c, task)
+
+
+def cross_probe(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    task: str,
+    groups: Groups,
+    folds: int = 5,
+    seed: int = 0,
+    *,
+    class_weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Predict every image by a probe that has seen neither it nor another image of its patient.
+
+    Args:
+        features: ``float32 [N, F]``.
+        targets: ``float32 [N, C]``, as for :func:`fit_probe`.
+        task: The task.
+        groups: N group ids (patients), never divided.
+        folds: How many probes, at least 2; each chooses its own penalty on its own images.
+        seed: Which folds; they depend on the labels and groups and not on the features, so that two weights are
+            compared on the same ones.
+        class_weights: As for :func:`fit_probe`.
+
+    Returns:
+        ``float32 [N, C]`` out-of-fold probabilities.
+
+    Raises:
+        DataError: As for :func:`fit_probe`, or there are fewer groups than folds.
+
+    Example:
+        >>> label = np.arange(40) % 2
+        >>> features = np.stack([label, np.ones(40)], axis=1).astype(np.float32)
+        >>> found = cross_probe(features, np.eye(2, dtype=np.float32)[label], "binary", [f"p{i}" for i in range(40)])
+        >>> bool((found.argmax(1) == label).all())
+        True
+    """
+    ids = _checked(features, targets, task, groups, class_weights)
+    fold = fold_of(targets, ids, folds, seed)
+    found = np.empty(targets.shape, np.float32)
+    for number in range(folds):
+        held = fold == number
+        probe = fit_probe(
+            features[~held], targets[~held], task, groups=ids[~held], class_weights=class_weights, seed=seed
+        )
+        found[held] = probe.probabilities(features[held])
+    return found
+
+
+def _checked(
+    features: NDArray[Any],
+    targets: NDArray[Any],
+    task: str,
+    groups: Groups | None,
+    class_weights: NDArray[np.float32] | None,
+) -> NDArray[Any]:
+    """Refuse what does not belong together; the groups as an array, one of its own for each image by default."""
+    ids = np.arange(len(features)).astype(str) if groups is None else np.asarray(groups)
+    if features.ndim != 2 or targets.ndim != 2 or not len(features) == len(targets) == len(ids):
+        raise DataError(
+            f"features {features.shape}, targets {targets.shape} and {len(ids)} groups do not belong together; "
+            "expected [N, F], [N, C] and N"
+        )
+    if not np.isfinite(features).all():
+        wrong = int((~np.isfinite(features)).any(1).sum())
+        raise DataError(f"{wrong} of {len(features)} images have features that are not finite; check the weight")
+    if class_weights is not None and (task == "multilabel" or len(class_weights) != targets.shape[1]):
+        raise DataError(f"{len(class_weights)} class weights for {targets.shape[1]} classes of a {task} task")
+    return ids
+
+
+def _rotated(rows: Floats) -> tuple[Floats, Floats | None]:
+    """Fewer images than features: the same images in the space they span, and its axes ``[r, F]``.
+
+    The penalty does not depend on the axes, so the fit is the same and costs N instead of F values an image.
+    """
+    if len(rows) >= rows.shape[1]:
+        return rows, None
+    squares, vectors = np.linalg.eigh(rows @ rows.T)
+    kept = squares > squares[-1] * 1e-10
+    if not kept.any() or squares[-1] <= 0:
+        return rows[:, :1], np.zeros((1, rows.shape[1]))
+    lengths = np.sqrt(squares[kept])
+    return vectors[:, kept] * lengths, (vectors[:, kept] / lengths).T @ rows
+
+
+def _choose(
+    rows: Floats,
+    targets: NDArray[np.float32],
+    task: str,
+    groups: NDArray[Any],
+    class_weights: NDArray[np.float32] | None,
+    seed: int,
+) -> float:
+    """The penalty with the smallest log loss on groups left out; the search ends where it grows."""
+    folds = min(INNER_FOLDS, len(np.unique(groups)))
+    if folds < 2:
+        return _UNCHOSEN
+    fold = fold_of(targets, groups, folds, seed)
+    parts = [fold == number for number in range(folds)]
+    paths = [_Path(rows[~held], targets[~held], task, class_weights) for held in parts]
+    best, least = GRID[0], np.inf
+    for c in GRID:
+        loss = 0.0
+        for held, path in zip(parts, paths, strict=True):
+            weight, bias = path.fit(c)
+            loss += _log_loss(rows[held] @ weight.T + bias, targets[held], task, class_weights)
+        if loss >= least:
+            break
+        best, least = c, loss
+    return best
+
+
+def _log_loss(
+    logits: Floats, targets: NDArray[np.float32], task: str, class_weights: NDArray[np.float32] | None
+) -> float:
+    if task == "multilabel":
+        signed = np.where(targets > 0.5, logits, -logits)
+        return float(np.logaddexp(0, -signed)[~np.isnan(targets)].sum())
+    weights = 1.0 if class_weights is None else class_weights
+    return float(-(targets * weights * log_softmax(logits, axis=1)).sum())
+
+
+class _Path:
+    """Fits of the same images under weaker and weaker penalties, each begun where the last one ended."""
+
+    def __init__(
+        self,
+        rows: Floats,
+        targets: NDArray[np.float32],
+        task: str,
+        class_weights: NDArray[np.float32] | None,
+    ) -> None:
+        self._rows, self._targets, self._task, self._class_weights = rows, targets, task, class_weights
+        # lbfgs, several classes at once; sums of losses, so that c means the same for every number of images.
+        count = targets.shape[1] if task == "multilabel" else 1
+        self._models = [LogisticRegression(max_iter=1000, warm_start=True) for _ in range(count)]
+
+    def fit(self, c: float) -> tuple[Floats, Floats]:
+        """Weight ``[C, r]`` and bias ``[C]``."""
+        for model in self._models:
+            model.set_params(C=c)
+        return self._one_vs_rest() if self._task == "multilabel" else self._exclusive()
+
+    def _exclusive(self) -> tuple[Floats, Floats]:
+        classes = self._targets.shape[1]
+        labels = self._targets.argmax(1)
+        weight, bias = np.zeros((classes, self._rows.shape[1])), np.full(classes, _NEVER)
+        present = np.unique(labels)
+        if len(present) == 1:
+            bias[present] = 0.0
+            return weight, bias
+        counts = None if self._class_weights is None else self._class_weights[labels]
+        model = self._models[0].fit(self._rows, labels, counts)
+        both = len(present) == 2  # scikit-learn gives one logit; half of it for each side is a softmax of the same
+        weight[present] = np.concatenate([-model.coef_, model.coef_]) / 2 if both else model.coef_
+        bias[present] = np.concatenate([-model.intercept_, model.intercept_]) / 2 if both else model.intercept_
+        return weight, bias
+
+    def _one_vs_rest(self) -> tuple[Floats, Floats]:
+        weight, bias = np.zeros((len(self._models), self._rows.shape[1])), np.zeros(len(self._models))
+        for number, model in enumerate(self._models):
+            labels = self._targets[:, number]
+            known = ~np.isnan(labels)
+            positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
+            if min(positive, negative) == 0:
+                bias[number] = np.log((positive + 0.5) / (negative + 0.5))
+                continue
+            model.fit(self._rows[known], labels[known].astype(np.int64))
+            weight[number], bias[number] = model.coef_[0], model.intercept_[0]
+        return weight, bias

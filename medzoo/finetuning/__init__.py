@@ -1,0 +1,1 @@
+"""Fine-tuning: ``medzoo.finetune`` and its parts."""

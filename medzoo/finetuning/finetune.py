@@ -1,0 +1,228 @@
+"""``finetune``: one call from a weight and a data set to a model with honest numbers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medzoo.contamination.audit import seen_by
+from medzoo.core.errors import MedzooError
+from medzoo.data.dataset import Examples, load_examples, records_of
+from medzoo.data.holdout import hold_out
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.checkpoints import Checkpoints
+from medzoo.engine.loader import Part, Pool
+from medzoo.engine.runtime import best_device
+from medzoo.engine.schedule import Plan
+from medzoo.finetuning.backbone import fit_head, start_from
+from medzoo.finetuning.class_weights import class_weights as weights_of
+from medzoo.finetuning.exclude_seen import exclusion_notes, without_seen
+from medzoo.finetuning.job import Job, Outcome
+from medzoo.finetuning.options import Options
+from medzoo.finetuning.report import Report
+from medzoo.finetuning.resume import checkpoints_of
+from medzoo.finetuning.split import divide
+from medzoo.finetuning.strategies import STRATEGIES
+from medzoo.metrics import primary
+from medzoo.models.external import adopt
+from medzoo.models.info import Model
+
+_LOG = logging.getLogger(__name__)
+
+RESAMPLES = 1000  # for the 95 % intervals
+
+
+def finetune(
+    model: str | Path | nn.Module,
+    data: Any,
+    *,
+    validation: float | Any = None,
+    task: str | None = None,
+    strategy: str = "full",
+    head: str = "mlp",
+    epochs: int = 20,
+    batch_size: int = 16,
+    lr: float = 3e-4,
+    weight_decay: float = 0.01,
+    layer_decay: float = 1.0,
+    patience: int | None = None,
+    augment: str = "light",
+    class_weights: str = "auto",
+    image_size: int | None = None,
+    truncate: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    zoo: str | Path | None = None,
+    exclude_seen: bool = False,
+    checkpoints: str | Path | None = None,
+    resume: bool = False,
+) -> Report:
+    """Fine-tune a weight of the zoo on a data set and measure it on images held out by patient.
+
+    The held-out images choose nothing: the model of the last epoch is reported, or, with ``patience``, that of the
+    epoch that was best on some of the training images, which were set aside for this.
+
+    Where a GPU's memory is short, the images of a step are worked through in smaller groups, and stderr says so.
+
+    Args:
+        model: A weight's name, a bundle's folder, a model made by ``create_model``, or any classifier of timm or
+            torchvision. A network is trained in place (but a torchvision ResNet or DenseNet becomes timm's form of
+            it); a head that does not fit the classes is replaced, and the log says so.
+        data: A folder of class folders; a CSV or Parquet table; what ``read_folder``, ``read_table`` or
+            ``read_dataset`` gives; a Hugging Face or torch ``Dataset`` of (image, target); or a pair (images, labels).
+        validation: What is held out: ``None`` for the data's own split where it has one, else a fifth; a share (by
+            patient, where patients are known), a data set of its own, or a boolean mask ``[N]``.
+        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
+        strategy: A name in ``medzoo.finetuning.strategies.STRATEGIES``: ``"full"`` trains all layers;
+            ``"linear_probe"`` solves for a linear head, in seconds; ``"lp_ft"`` does so and then trains all layers;
+            ``"gradual"`` thaws block after block; ``"truncated"`` keeps the first dense blocks alone;
+            ``"feature_extraction"`` trains the head on features computed once, which ``report.features`` holds.
+        head: The form of a new head: ``"mlp"`` or ``"linear"``; the two probes have a linear one.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        lr: Peak learning rate of AdamW, with warm-up and cosine decay.
+        weight_decay: Decay of weights; none on norms and biases.
+        layer_decay: How much slower each block learns than the one behind it, in (0, 1]; 1 for all alike.
+        patience: Stop after so many epochs without a better one, and keep the best. Without, the last is kept.
+        augment: A name in ``medzoo.engine.augment.AUGMENTS``; ``"none"`` for no augmentation.
+        class_weights: ``"auto"`` weighs classes inversely to their frequency where one is at least three
+            times as frequent as another; ``"balanced"`` always; ``"none"`` never.
+        image_size: Another input size than the weight's, in pixels.
+        truncate: How many of the first dense blocks to keep; 2 for the strategy ``"truncated"``, else all.
+        seed: Split, order, augmentation, new head and dropout.
+        device: ``"cpu"``, ``"cuda"``; default: a GPU where there is one.
+        zoo: As in ``create_model``.
+        exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
+            patients it has seen (``medzoo.audit`` lists them); the report says how many.
+        checkpoints: A folder in which the run is saved while it goes on; it is removed when the report is saved.
+        resume: Go on from the checkpoints there are; without, they are removed and the run begins anew.
+
+    Returns:
+        A report with ``.metrics``, ``.history``, ``.model``, ``.plot()`` and ``.save()``.
+
+    Raises:
+        MedzooError: The weight, the data or an option cannot be used; the message says what to do.
+
+    Example:
+        >>> report = finetune("densenet121_all_in", "tiles/", epochs=10)  # doctest: +SKIP
+        >>> print(report.metrics)  # doctest: +SKIP
+    """
+    started = time.perf_counter()
+    way, plan = STRATEGIES[strategy], Plan(epochs, batch_size, lr, weight_decay)
+    options = Options(strategy, plan, head, augment, class_weights, layer_decay, patience, seed, device)
+    way.check(options)
+    if resume and checkpoints is None:
+        raise MedzooError("resume=True goes on from checkpoints; say in which folder they are with checkpoints=")
+    best_device(device)  # before anything is read
+    data, left_out = records_of(data, task), None
+    if exclude_seen:
+        weight = model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights
+        data, validation, left_out = without_seen(data, validation, task, seen_by(weight, zoo))
+    network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
+    geometry = network.medzoo.input.geometry
+    examples, held = hold_out(load_examples(data, geometry, task), validation, geometry, task, seed)
+    examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
+    fit_head(network, examples, head, seed, only=way.head)
+    job = _job(network, examples, held, options, checkpoints_of(checkpoints, resume, network, examples, held, options))
+    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _said(job.class_weights) or "none")
+    outcome = way.run(job)
+    return _report(job, outcome, held, left_out, started)
+
+
+def _job(
+    model: Model,
+    examples: Examples,
+    held: NDArray[np.bool_],
+    options: Options,
+    checkpoints: Checkpoints | None,
+) -> Job:
+    sides = divide(examples, held, options.patience is not None, options.seed)
+    variation = AUGMENTS[options.augment]
+    return Job(
+        model,
+        examples,
+        sides,
+        Pool([Part(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
+        options,
+        weights_of(options.class_weights, examples.targets[sides.train.numpy()], examples.task),
+        checkpoints,
+    )
+
+
+def _report(
+    job: Job, outcome: Outcome, held: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
+) -> Report:
+    examples, sides = job.examples, job.sides
+    metrics = job.judge(outcome.held, sides.held, bootstrap=RESAMPLES)
+    selection = {} if not len(sides.select) else {"selection": _counted(examples, sides.select)}
+    return Report(
+        model=job.model,
+        metrics=metrics,
+        history=outcome.history,
+        primary=primary(examples.task),
+        probabilities=outcome.held,
+        examples=examples,
+        held=held,
+        settings=_settings(job, outcome.history),
+        data={
+            "name": examples.name,
+            "task": examples.task,
+            "train": _counted(examples, sides.train),
+            "valid": _counted(examples, sides.held),
+            **selection,
+            "left_out": left_out,
+            "split": "by patient" if examples.patients is not None else "by image: no patients are known",
+            "notes": [*examples.notes, *_selection_note(job, outcome.history)],
+        },
+        seconds=time.perf_counter() - started,
+        features=outcome.features,
+        checkpoints=job.checkpoints,
+    )
+
+
+def _settings(job: Job, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every option that mattered, resolved."""
+    options, trained = job.options, {}
+    if history:
+        trained = {**vars(options.plan), "optimizer": "adamw", "augment": options.augment}
+    if options.layer_decay != 1:
+        trained["layer_decay"] = options.layer_decay
+    if options.patience is not None:
+        trained |= {"patience": options.patience, "epoch_kept": _kept(history)}
+    return {
+        "strategy": options.strategy,
+        **trained,
+        "class_weights": _said(job.class_weights),
+        "image_size": job.model.medzoo.input.size,
+        "truncate": job.model.medzoo.truncate,
+        "seed": options.seed,
+        "device": str(job.pool.device),
+    }
+
+
+def _said(weights: NDArray[np.float32] | None) -> list[float] | None:
+    return None if weights is None else [round(float(weight), 4) for weight in weights]
+
+
+def _counted(examples: Examples, rows: Tensor) -> dict[str, Any]:
+    return {"images": len(rows), "counts": examples.counts(rows.numpy())}
+
+
+def _kept(history: list[dict[str, Any]]) -> int:
+    return next(int(record["epoch"]) for record in history if record.get("kept"))
+
+
+def _selection_note(job: Job, history: list[dict[str, Any]]) -> list[str]:
+    if job.options.patience is None:
+        return []
+    return [
+        f"{len(job.sides.select):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
+        f"{primary(job.examples.task)}; the held-out images chose nothing."
+    ]

@@ -1,0 +1,265 @@
+"""``evaluate``: how good a model is on labelled images that it was not trained on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medzoo._version import __version__
+from medzoo.core.atomic import replacing_folder, write_json, write_text
+from medzoo.core.errors import DataError, MedzooError
+from medzoo.core.registry import unknown
+from medzoo.data.dataset import Examples, aligned, load_examples, records_of
+from medzoo.data.lazy_records import Labelled
+from medzoo.data.records import SPLITS, Records
+from medzoo.data.splits import groups_of
+from medzoo.inference.predict import Predictions, check_batch_size, classifier, infer
+from medzoo.inference.tta import TTA
+from medzoo.metrics import evaluate as measure
+from medzoo.metrics.estimates import Metrics
+from medzoo.models.info import Model, ModelInfo
+
+METRICS, PREDICTIONS, TEXT = "metrics.json", "predictions.csv", "evaluation.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The outcome of ``medzoo.evaluate``.
+
+    Attributes:
+        weights: What the model is called.
+        data: What the data set is called.
+        metrics: The numbers, with 95 % bootstrap intervals by patient.
+        predictions: Every image's probabilities.
+        targets: ``float32 [N, C]`` the labels, in the columns of ``predictions``; NaN where not labelled.
+        patients: ``str [N]``, an empty string where unknown; ``None`` where no patient is known.
+        settings: Every option, resolved.
+        notes: What a reader should know, in words.
+        seconds: How long it took.
+    """
+
+    weights: str
+    data: str
+    metrics: Metrics
+    predictions: Predictions
+    targets: NDArray[np.float32]
+    patients: NDArray[np.str_] | None
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
+        return f"{self.weights} on {self.data}, {self.seconds:.0f} s\n{self.metrics}{notes}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers and how they came about, for JSON."""
+        return {
+            "schema": 1,
+            "kind": "evaluation",
+            "medzoo": __version__,
+            "weights": self.weights,
+            "data": self.data,
+            "settings": self.settings,
+            "metrics": self.metrics.to_dict(),
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 1),
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``metrics.json``, ``predictions.csv`` (with the true labels) and ``evaluation.txt``, all or nothing.
+
+        Args:
+            folder: The folder to make, or that of an evaluation saved before, which is replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            MedzooError: Something else stands there.
+        """
+        folder = Path(folder)
+        check_replaceable(folder)
+        with replacing_folder(folder) as new:
+            write_json(new / METRICS, self.to_dict())
+            write_text(new / PREDICTIONS, self.predictions.to_csv(self._known()))
+            write_text(new / TEXT, f"{self}\n")
+        return folder
+
+    def _known(self) -> dict[str, list[str]]:
+        """What is known of each image, for the table of predictions: its true label, and its patient."""
+        classes = np.asarray(self.predictions.classes)
+        known = {"true": ["|".join(classes[row == 1]) for row in self.targets]}
+        return known if self.patients is None else {**known, "patient": self.patients.tolist()}
+
+
+def evaluate(
+    model: str | Path | Model,
+    data: Any,
+    *,
+    task: str | None = None,
+    split: str | None = None,
+    threshold: float | Sequence[float] | None = None,
+    bootstrap: int = 1000,
+    tta: str = "none",
+    batch_size: int = 32,
+    seed: int = 0,
+    device: str | None = None,
+    zoo: str | Path | None = None,
+) -> Evaluation:
+    """Measure a model on labelled images.
+
+    The numbers say how well the model will do on other images only where it has not been trained on these, nor on other
+    images of their patients (``medzoo.audit`` finds those that a weight was pretrained on).
+
+    Args:
+        model: A model made by ``create_model`` or ``finetune``, a bundle's folder, or the name of a weight that has a
+            classifier.
+        data: A labelled data set of any form that ``finetune`` takes. Its classes must be among the model's, by name
+            and in any order; whole numbers that are no names count the model's classes from 0.
+        task: What the labels are, where the model does not say.
+        split: ``"train"``, ``"val"``, ``"test"`` or ``"all"`` where the data set has a split of its own; default its
+            test images where it has any, else all.
+        threshold: Probability from which the positive class (``binary``) or each class (``multilabel``) is predicted;
+            default 0.5. Choose it on other images: ``medzoo.metrics.choose_operating_point``.
+        bootstrap: Resamples of patients (of images, where none is known) behind the 95 % intervals; 0 for none.
+        tta: As in ``predict``.
+        batch_size: Images at a time.
+        seed: Which resamples.
+        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        zoo: As in ``create_model``.
+
+    Returns:
+        Metrics with their intervals, and every prediction.
+
+    Raises:
+        UnreadableError: Images cannot be read; the error lists all of them.
+        MedzooError: The model, the data or an option cannot be used, or the classes of the two do not agree.
+
+    Example:
+        >>> from medzoo import create_model
+        >>> model = create_model("densenet121_hwsi_ri", pretrained=False, image_size=32)
+        >>> found = evaluate(model, (np.zeros((4, 40, 40), np.uint8), ["malignant", "benign"] * 2), bootstrap=0)
+        >>> found.metrics["auroc"].value
+        0.5
+    """
+    started = time.perf_counter()
+    model = classifier(model, zoo)
+    info: ModelInfo = model.medzoo
+    check_batch_size(batch_size)
+    views = TTA[tta].views
+    found, names, items = _read(model, data, task, split)
+    predictions = infer(model, names, items, views, batch_size=batch_size, device=device)
+    groups = None if found.patients is None else groups_of(names, found.patients)
+    metrics = measure(
+        found.targets,
+        predictions.probabilities,
+        task or info.task or found.task,
+        found.classes,
+        groups=groups,
+        bootstrap=bootstrap,
+        seed=seed,
+        threshold=threshold,
+    )
+    return Evaluation(
+        weights=info.weights,
+        data=found.name,
+        metrics=metrics,
+        predictions=replace(
+            predictions, classes=found.classes, threshold=None if threshold is None else metrics.threshold
+        ),
+        targets=found.targets,
+        patients=found.patients,
+        settings={
+            "tta": tta,
+            "image_size": info.input.size,
+            "bootstrap": bootstrap,
+            "seed": seed,
+            "threshold": threshold,
+        },
+        notes=tuple(found.notes),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _read(model: Model, data: Any, task: str | None, split: str | None) -> tuple[Any, Sequence[str], Sequence[Any]]:
+    """The labels of the images to measure, in the model's columns; what the images are called; and the images."""
+    info: ModelInfo = model.medzoo
+    if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
+        raise MedzooError(
+            f"{info.weights} knows {len(info.classes)} classes ({info.classes[0]}, ...) of no medical task; "
+            "fine-tune it first"
+        )
+    classes = info.classes or None
+    wanted = task or (info.task if info.task != "multilabel" else "") or None
+    found = records_of(data, wanted, classes)
+    if not isinstance(found, (Records, Labelled, Examples)):
+        found = load_examples(found, info.input.geometry, wanted, classes)
+    if info.task and (info.task == "multilabel") != (found.task == "multilabel"):
+        raise DataError(
+            f"{found.name} is {found.task}, and {info.weights} is {info.task}; give labels of the same kind: one class "
+            "an image, or for multilabel a column of 1, 0 and empty for each label"
+        )
+    if classes is not None:
+        found = aligned(_by_number(found, classes), classes)
+    elif len(found.classes) == model.num_classes:
+        note = f"The model names no classes: its outputs are taken for {', '.join(found.classes)}."
+        found = replace(found, notes=(*found.notes, note))
+    else:
+        raise MedzooError(
+            f"{info.weights} has {model.num_classes} outputs without names, and {found.name} has the classes "
+            f"{', '.join(found.classes)}; fine-tune it on them first"
+        )
+    found = _side(found, split)
+    if isinstance(found, Records):
+        return found, found.paths, [found.path(row) for row in range(len(found))]
+    return found, found.ids, found.images
+
+
+def _by_number(found: Any, classes: tuple[str, ...]) -> Any:
+    """Name classes that are whole numbers, where the model has no classes of such names."""
+    if set(found.classes) <= set(classes):
+        return found
+    if not all(name.isdecimal() and int(name) < len(classes) for name in found.classes):
+        return found
+    return replace(found, classes=tuple(classes[int(name)] for name in found.classes))
+
+
+def _side(found: Any, split: str | None) -> Any:
+    """The images of one side of a data set's own split."""
+    if split not in (None, "all", *SPLITS):
+        raise MedzooError(unknown("split", str(split), ("all", *SPLITS)))
+    if found.splits is None or not (found.splits != "").any():
+        if split not in (None, "all"):
+            raise DataError(f"{found.name} has no split of its own; leave split out")
+        return found
+    sides = sorted(set(found.splits.tolist()))
+    side = ("test" if "test" in sides else "all") if split is None else split
+    if side == "all":
+        note = f"All images are measured, whatever their own split ({', '.join(filter(None, sides))})."
+        return replace(found, notes=(*found.notes, note))
+    mine = found.splits == side
+    if not mine.any():
+        raise DataError(f"{found.name} has no {side} images; its split is {', '.join(filter(None, sides))}")
+    note = f"Measured on its {int(mine.sum()):,} {side} images of {len(mine):,}."
+    return replace(found.take(mine), notes=(*found.notes, note))
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to replace anything but an evaluation saved before.
+
+    Raises:
+        MedzooError: A file, or a folder of other things, stands there.
+    """
+    if folder.is_dir():
+        there = {path.name for path in folder.iterdir()}
+        if not there <= {METRICS, PREDICTIONS, TEXT}:
+            raise MedzooError(f"{folder} holds other files than an evaluation; give another folder")
+    elif folder.exists():
+        raise MedzooError(f"{folder} is a file; give a folder to save the evaluation in")

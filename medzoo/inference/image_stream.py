@@ -1,0 +1,131 @@
+"""Images in any form -> decoded chunks in order: on all cores, in bounded memory, every unreadable one named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from medzoo.core.errors import DataError, UnreadableError
+from medzoo.core.progress import counting
+from medzoo.data.decoding import convert_many, decode_many
+from medzoo.data.folders import image_files
+from medzoo.data.geometry import Geometry
+from medzoo.engine.loader import in_order
+
+# Bytes of decoded images held at a time: 7,000 images of 224 px. A chunk is decoded whole before the network sees it,
+# so that of all but huge sets every unreadable image is named at the start.
+ROOM = 2**30
+_NAMED = 5  # unreadable images in an error's message; its details name all
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some images, decoded.
+
+    Attributes:
+        rows: ``int64 [n]`` which of the items.
+        images: ``uint8 [n, H, W, C]`` of them.
+        unreadable: (item, reason) of those left out.
+    """
+
+    rows: NDArray[np.int64]
+    images: NDArray[np.uint8]
+    unreadable: tuple[tuple[int, str], ...] = ()
+
+
+def listed(images: Any) -> tuple[tuple[str, ...], list[Any]]:
+    """Names and items of whatever was given.
+
+    Args:
+        images: A file, a folder (searched below), or one or several paths, PIL images, arrays or tensors.
+
+    Returns:
+        What each is called (its path, below the folder where one was given, or its number), and the images.
+
+    Raises:
+        DataError: There are none.
+
+    Example:
+        >>> listed(["a.png", "b.png"])[0]
+        ('a.png', 'b.png')
+    """
+    if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # a column of paths
+        images = images.ravel().tolist()
+    if isinstance(images, (str, Path)) and Path(images).is_dir():
+        names = image_files(Path(images))
+        items: list[Any] = [Path(images) / name for name in names]
+    else:
+        one = isinstance(images, (str, Path, Image.Image))
+        one = one or (isinstance(images, (np.ndarray, torch.Tensor)) and images.ndim < 4)
+        items = [images] if one or not isinstance(images, Iterable) else list(images)
+        names = [str(item) if isinstance(item, (str, Path)) else str(number) for number, item in enumerate(items)]
+    if not items:
+        raise DataError("there are no images to predict; give paths, a folder with images, arrays or tensors")
+    return tuple(names), items
+
+
+def decoded(
+    names: Sequence[str], items: Sequence[Any], geometry: Geometry, *, skip_unreadable: bool = False, room: int = ROOM
+) -> Iterator[Chunk]:
+    """Decode images, chunk by chunk, on all cores.
+
+    Files are decoded exactly, never with the short cut for large JPEGs that fine-tuning takes: a path gives what the
+    same image as array gives.
+
+    Args:
+        names: What each image is called.
+        items: Paths, PIL images, arrays and tensors, mixed as you like.
+        geometry: The size wanted.
+        skip_unreadable: Leave out what cannot be read; else it is an error.
+        room: Bytes of decoded images in a chunk.
+
+    Yields:
+        The items, in order.
+
+    Raises:
+        UnreadableError: Images cannot be read: those of this chunk and of all that follow; or none can be read.
+        RunError: DICOM files without pydicom.
+    """
+    size = max(1, room // (geometry.height * geometry.width * geometry.channels))
+    parts = in_order(len(items), size)
+    unreadable: list[tuple[int, str]] = []
+    for part in parts:
+        chunk = _decode(items, part, geometry)
+        unreadable += chunk.unreadable
+        if chunk.unreadable and not skip_unreadable:
+            unreadable += [bad for rest in parts for bad in _decode(items, rest, geometry).unreadable]
+            raise _unreadable(names, unreadable)
+        if len(unreadable) == len(items):
+            raise _unreadable(names, unreadable)
+        yield chunk
+
+
+def _unreadable(names: Sequence[str], unreadable: Sequence[tuple[int, str]]) -> UnreadableError:
+    named = "; ".join(reason for _, reason in unreadable[:_NAMED])
+    return UnreadableError(
+        f"{len(unreadable):,} of {len(names):,} images cannot be read: {named}. Mend or remove them",
+        [(names[index], reason) for index, reason in unreadable],
+    )
+
+
+def _decode(items: Sequence[Any], part: slice, geometry: Geometry) -> Chunk:
+    rows = np.arange(part.start, part.stop)
+    images = np.empty((len(rows), geometry.height, geometry.width, geometry.channels), np.uint8)
+    with counting("reading images") as progress:
+        if isinstance(items, list) and all(isinstance(item, (str, Path)) for item in items[part]):
+            bad = decode_many([Path(item) for item in items[part]], geometry, images, progress=progress, fast=False)
+        else:  # one by one: a data set may decode an image each time it is asked for it
+            bad = convert_many(lambda i: items[part.start + i], geometry, images, progress=progress)
+            bad = [(i, reason.replace(f"image {i}:", f"image {part.start + i}:", 1)) for i, reason in bad]
+    if not bad:
+        return Chunk(rows, images)
+    good = np.ones(len(rows), bool)
+    good[[number for number, _ in bad]] = False
+    return Chunk(rows[good], images[good], tuple((part.start + number, reason) for number, reason in bad))

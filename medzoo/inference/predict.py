@@ -1,0 +1,239 @@
+"""``predict``: probabilities with class names, for images in any form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medzoo.core.atomic import write_json, write_text
+from medzoo.core.errors import DataError, MedzooError
+from medzoo.core.progress import bar
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.loader import Part, Pool, in_order, predict_logits
+from medzoo.engine.losses import probabilities
+from medzoo.engine.runtime import best_device, laid_out, swift
+from medzoo.inference.image_stream import decoded, listed
+from medzoo.inference.tta import TTA, Seen, View
+from medzoo.models.create import create_model
+from medzoo.models.info import Model, ModelInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities for some images.
+
+    Attributes:
+        ids: What each image is called: its path, or its number.
+        classes: Names of the columns.
+        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
+        probabilities: ``float32 [N, C]``; rows add up to 1 unless ``multilabel``.
+        unreadable: Images that were left out, each with the reason.
+        threshold: Probability from which the positive class (``binary``: one number) or each class (``multilabel``: C
+            numbers) is predicted, where another was chosen than 0.5.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    task: str
+    probabilities: NDArray[np.float32]
+    unreadable: tuple[tuple[str, str], ...] = ()
+    threshold: tuple[float, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labels(self) -> list[str]:
+        """Each image's most probable class; for ``multilabel`` all from 0.5 (or ``threshold``) on, joined by ``|``."""
+        if self.task == "multilabel":
+            return ["|".join(np.asarray(self.classes)[row >= (self.threshold or 0.5)]) for row in self.probabilities]
+        if self.task == "binary" and self.threshold is not None:
+            return [self.classes[int(row[1] >= self.threshold[-1])] for row in self.probabilities]
+        return [self.classes[i] for i in self.probabilities.argmax(1)]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One dictionary an image, for JSON or a table."""
+        return [
+            {"image": name, "label": label, **{c: round(float(p), 6) for c, p in zip(self.classes, row, strict=True)}}
+            for name, label, row in zip(self.ids, self.labels, self.probabilities, strict=True)
+        ]
+
+    def to_csv(self, known: Mapping[str, Sequence[str]] | None = None) -> str:
+        """A CSV text: image, label, and a column a class.
+
+        Args:
+            known: More columns, behind the image: name to N texts.
+        """
+        columns = list((known or {}).values())
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("image", *(known or {}), "label", *self.classes))
+        for name, *more, label, row in zip(self.ids, *columns, self.labels, self.probabilities, strict=True):
+            writer.writerow((name, *more, label, *(f"{p:.6f}" for p in row)))
+        return text.getvalue()
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file; its suffix says whether CSV or JSON.
+
+        Raises:
+            DataError: The suffix is another.
+        """
+        path = Path(path)
+        check_suffix(path)
+        if path.suffix == ".json":
+            write_json(path, self.to_dicts())
+        else:
+            write_text(path, self.to_csv())
+        return path
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file that is neither CSV nor JSON.
+
+    Raises:
+        DataError: By its suffix it is another.
+    """
+    if path.suffix not in (".csv", ".json"):
+        raise DataError(f"predictions cannot be written as {path.suffix or 'a file without suffix'}; use .csv or .json")
+
+
+def predict(
+    model: str | Path | Model,
+    images: Any,
+    *,
+    tta: str = "none",
+    batch_size: int = 32,
+    device: str | None = None,
+    skip_unreadable: bool = False,
+    zoo: str | Path | None = None,
+) -> Predictions:
+    """Predict.
+
+    Files are decoded on all cores, some thousands at a time, before the network sees them: what cannot be read is named
+    at the start. The same image as path, PIL image, array or tensor gives the same probabilities, to the last bit.
+
+    Args:
+        model: A model made by ``create_model`` or ``finetune``, a bundle's folder or a weight's name.
+        images: A file, a folder (searched below for names that end as an image's do; DICOM files without an ending are
+            read where their paths are given), or one or several paths, PIL images, arrays or tensors.
+        tta: Test-time augmentation: a name in ``medzoo.inference.tta.TTA``, best the one the model was trained with as
+            ``augment``; probabilities are the mean over 5 small shifts (``light``, ``cxr``), 4 mirrorings (``efi``) or
+            8 mirrorings and quarter turns (``hwsi``), and take as many times longer.
+        batch_size: Images at a time.
+        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        skip_unreadable: Leave out images that cannot be read and list them in ``.unreadable``.
+        zoo: As in ``create_model``.
+
+    Returns:
+        Probabilities with class names.
+
+    Raises:
+        UnreadableError: Images cannot be read; the error lists all of them.
+        MedzooError: The model or an option cannot be used.
+
+    Example:
+        >>> model = create_model("densenet121_efi_ri", pretrained=False, image_size=64)
+        >>> len(predict(model, [np.zeros((80, 80), np.uint8)]))
+        1
+    """
+    model = classifier(model, zoo)
+    check_batch_size(batch_size)
+    views = TTA[tta].views
+    names, items = listed(images)
+    return infer(model, names, items, views, batch_size=batch_size, device=device, skip_unreadable=skip_unreadable)
+
+
+def classifier(model: str | Path | Model, zoo: str | Path | None = None) -> Model:
+    """A model that gives classes.
+
+    Args:
+        model: As in ``predict``.
+        zoo: As in ``create_model``.
+
+    Raises:
+        MedzooError: It gives features, or was made by neither ``create_model`` nor ``finetune``.
+    """
+    if isinstance(model, (str, Path)):
+        model = create_model(model, zoo=zoo)
+    info: ModelInfo | None = getattr(model, "medzoo", None)
+    if info is None:
+        raise MedzooError(
+            f"a {type(model).__name__} does not say how its images are prepared; make it with medzoo.create_model, "
+            "or fine-tune it with medzoo.finetune first"
+        )
+    if info.head == "features":
+        raise MedzooError("a model made with features_only=True gives feature maps, not classes; make it without")
+    if info.head == "none":
+        raise MedzooError(f"{info.weights} has no head and gives features, not predictions; fine-tune it first")
+    return model
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse an impossible batch size.
+
+    Raises:
+        MedzooError: It is less than 1.
+    """
+    if batch_size < 1:
+        raise MedzooError(f"batch_size is {batch_size}; give 1 or more")
+
+
+def infer(
+    model: Model,
+    names: Sequence[str],
+    items: Sequence[Any],
+    views: Sequence[View],
+    *,
+    batch_size: int,
+    device: str | None,
+    skip_unreadable: bool = False,
+) -> Predictions:
+    """Predict images that are listed already.
+
+    Args:
+        model: From ``classifier``.
+        names: What each image is called.
+        items: The images, in any form.
+        views: The views whose probabilities are averaged.
+        batch_size: As in ``predict``.
+        device: As in ``predict``.
+        skip_unreadable: As in ``predict``.
+
+    Returns:
+        Probabilities with class names.
+
+    Raises:
+        UnreadableError: As in ``predict``.
+    """
+    info: ModelInfo = model.medzoo
+    where = best_device(device)
+    rows: list[int] = []
+    found: list[NDArray[np.float32]] = []
+    unreadable: list[tuple[str, str]] = []
+    with laid_out(model, where), swift():
+        for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+            pool = Pool([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+            rows += chunk.rows.tolist()
+            unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
+            with bar("predicting", len(pool)) as advance:
+                for part in in_order(len(pool), batch_size):
+                    found.append(_mean(model, pool, torch.arange(part.start, part.stop), views, info.task))
+                    advance(part.stop - part.start, "")
+    stacked = np.concatenate(found)
+    classes = info.classes or tuple(map(str, range(stacked.shape[1])))
+    return Predictions(tuple(names[row] for row in rows), classes, info.task, stacked, tuple(unreadable))
+
+
+def _mean(model: Model, pool: Pool, rows: Tensor, views: Sequence[View], task: str) -> NDArray[np.float32]:
+    """The mean of a batch's probabilities over some views."""
+    seen = [probabilities(predict_logits(model, Seen(pool, view), rows, len(rows)), task) for view in views]
+    return np.stack(seen).mean(0)

@@ -1,1 +1,0 @@
-"""Pictures of what a fine-tuning found; ``medzoo.pictures.gallery`` lists them."""

@@ -1,0 +1,1 @@
+"""Ranking pretrained weights for a data set without fine-tuning: ``medzoo.recommend`` and its scores."""

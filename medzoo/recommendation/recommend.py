@@ -1,0 +1,203 @@
+"""``recommend``: which weight to start from, without fine-tuning any."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medzoo.core.errors import DataError, MedzooError, ZooError
+from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.input_spec import InputContract, common_contract
+from medzoo.engine.losses import balanced_weights, probabilities
+from medzoo.engine.runtime import best_device
+from medzoo.features.extract import extract_features
+from medzoo.features.linear_probe import cross_probe
+from medzoo.metrics import evaluate, paired_difference, primary
+from medzoo.models.create import create_model
+from medzoo.models.info import Model, classifier_name
+from medzoo.recommendation.result import Candidate, Recommendation
+from medzoo.recommendation.scores import transfer_scores
+from medzoo.zoo.resolve import published, resolve, zoo_location
+from medzoo.zoo.weights import WEIGHTS, find
+
+_MULTILABEL = "its own labels do not exclude one another, and the scores need one class an image"
+_NO_HEAD = "it has no classifier of its own"
+
+
+def recommend(
+    data: Any,
+    weights: Iterable[str | Path] | None = None,
+    *,
+    task: str | None = None,
+    image_size: int | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    batch_size: int = 32,
+    device: str | None = None,
+    zoo: str | Path | None = None,
+) -> Recommendation:
+    """Rank weights for a data set by what a linear classifier can read from their features.
+
+    Each weight computes the features of all images once, from the same pixels. A logistic regression on them is
+    cross-validated by patient; its metric, with an interval, gives the ranking, and paired differences on the same
+    resamples of patients say which ranks are more than chance. Beside it stand scores from the literature that need no
+    held-out images (``medzoo.recommendation``); LEEP and NCE only where the weight's own head gives probabilities of
+    classes that exclude one another, so not for chest X-ray and aggregated weights. Classes that exclude one another
+    are weighed inversely to their frequency in the probe.
+
+    The differences are not corrected for the number of weights: with many, one in twenty comparisons of equals looks
+    clear. Images that a weight has seen in pretraining flatter it: ``medzoo.audit`` finds them.
+
+    Args:
+        data: A labelled data set of any form that ``finetune`` takes.
+        weights: Names or bundle folders; default: every weight of the zoo that can be had.
+        task: As in ``finetune``.
+        image_size: Side of the networks' input in pixels, the same for all; default the weights', which must agree.
+        folds: Folds of the cross-validation, at least 2.
+        seed: Folds and resamples.
+        batch_size: Images at a time.
+        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        zoo: As in ``create_model``.
+
+    Returns:
+        The ranking: ``print`` it, or take ``.ranking``, ``.verdict``, ``.to_dict()`` and ``.plot(path)``.
+
+    Raises:
+        MedzooError: No weight or the data cannot be used; the message says what to do.
+
+    Example:
+        >>> print(recommend("xrays/").verdict)  # doctest: +SKIP
+        Too close to call: densenet121_all_in and densenet121_in do equally well on 417 images, ...
+    """
+    if folds < 2:
+        raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
+    started = time.perf_counter()
+    contracts, unavailable = _available(weights, zoo)
+    contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
+    examples = _labelled(load_examples(data, contract.geometry, task))
+    tried: list[tuple[Candidate, NDArray[np.float32]]] = []
+    for weight in contracts:
+        begun = time.perf_counter()
+        model = create_model(weight, zoo=zoo, image_size=contract.size)
+        candidate, found = _try(str(weight), model, examples, folds, seed, batch_size, device)
+        tried.append((replace(candidate, seconds=time.perf_counter() - begun), found))
+    metric = primary(examples.task)
+    return Recommendation(
+        data={
+            "name": examples.name,
+            "task": examples.task,
+            "images": len(examples),
+            "patients": None if examples.patients is None else len(np.unique(examples.groups)),
+            "counts": examples.counts(),
+            "notes": list(examples.notes),
+        },
+        metric=metric,
+        candidates=_compared(tried, examples, seed),
+        unavailable=unavailable,
+        settings={
+            "image_size": contract.size,
+            "crop": contract.crop,
+            "folds": folds,
+            "seed": seed,
+            "device": str(best_device(device)),
+        },
+        seconds=time.perf_counter() - started,
+        notes=(*notes, *_patients_note(examples)),
+    )
+
+
+def _available(
+    weights: Iterable[str | Path] | None, zoo: str | Path | None
+) -> tuple[dict[str | Path, InputContract], dict[str, str]]:
+    """Input contracts of the weights that can be had, and why others cannot; one asked for by name must be had."""
+    if weights is not None:
+        asked = [weights] if isinstance(weights, (str, Path)) else list(dict.fromkeys(weights))
+        if not asked:
+            raise MedzooError("no weights were given; leave weights out to try every weight of the zoo")
+        return {weight: resolve(weight, zoo).input for weight in asked}, {}
+    found: dict[str | Path, InputContract] = {}
+    unavailable: dict[str, str] = {}
+    held = published(zoo)
+    for name in dict.fromkeys([*WEIGHTS, *held]):
+        if name not in held and not find(name).timm_name:
+            unavailable[name] = f"not in the zoo at {zoo_location(zoo)}"
+            continue
+        try:
+            found[name] = resolve(name, zoo).input
+        except ZooError as error:
+            unavailable[name] = str(error)
+    if not found:
+        raise ZooError(f"no weight can be had: {next(iter(unavailable.values()))}")
+    return found, unavailable
+
+
+def _labelled(examples: Examples) -> Examples:
+    """The images that have a label: the others can be neither learned from nor measured on."""
+    known = ~np.isnan(examples.targets)
+    labelled = np.asarray(known.any(1) if examples.task == "multilabel" else known.all(1))
+    if not labelled.any():
+        raise DataError(f"no image of {examples.name} is labelled; nothing can be compared")
+    return examples if labelled.all() else examples.take(labelled)
+
+
+def _patients_note(examples: Examples) -> tuple[str, ...]:
+    if examples.patients is not None:
+        return ()
+    return ("No patients are known: images of one patient may stand on both sides of a fold.",)
+
+
+def _try(
+    name: str, model: Model, examples: Examples, folds: int, seed: int, batch_size: int, device: str | None
+) -> tuple[Candidate, NDArray[np.float32]]:
+    """One weight's scores, and its probe's out-of-fold probabilities."""
+    features = extract_features(model, examples, batch_size=batch_size, device=device).values
+    targets, task = examples.targets, examples.task
+    balance = None if task == "multilabel" else balanced_weights(targets)
+    found = cross_probe(features, targets, task, examples.groups, folds, seed, class_weights=balance)
+    metrics = evaluate(targets, found, task, examples.classes, groups=examples.patient_groups(), seed=seed)
+    source, reason = _own_outputs(model, features)
+    scores = transfer_scores(features, targets, task, source)
+    why = {score: reason for score in ("LEEP", "NCE") if reason}
+    return Candidate(name, metrics[primary(task)], scores, why, seconds=0.0), found
+
+
+@torch.inference_mode()
+def _own_outputs(model: Model, features: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, str]:
+    """What a weight's own head says of the images, as probabilities of its own classes; or why there are none."""
+    if not model.num_classes:
+        return None, _NO_HEAD
+    if model.medzoo.task == "multilabel":
+        return None, _MULTILABEL
+    head = model.get_submodule(classifier_name(model)).cpu()
+    # The ImageNet baseline names no task; its 1000 classes exclude one another.
+    return probabilities(head(torch.from_numpy(features)), model.medzoo.task or "multiclass"), ""
+
+
+def _compared(
+    tried: Sequence[tuple[Candidate, NDArray[np.float32]]], examples: Examples, seed: int
+) -> tuple[Candidate, ...]:
+    """The candidates, best first, each with its difference to the first and to the ImageNet start."""
+    ranked = sorted(tried, key=lambda one: (one[0].probe.value is None, -(one[0].probe.value or 0.0)))
+    baselines = [one for one in ranked if one[0].weights in WEIGHTS and WEIGHTS[one[0].weights].source is None]
+    first, imagenet = ranked[0], baselines[0] if baselines else None
+
+    def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> Any:
+        return paired_difference(
+            examples.targets, one, other, examples.task, examples.classes, groups=examples.patient_groups(), seed=seed
+        )
+
+    return tuple(
+        replace(
+            candidate,
+            versus_best=None if candidate is first[0] else difference(first[1], found),
+            versus_imagenet=None if imagenet is None or candidate is imagenet[0] else difference(found, imagenet[1]),
+        )
+        for candidate, found in ranked
+    )

@@ -1,0 +1,91 @@
+"""How well probabilities rank: ROC and precision-recall curves, one a class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.lines import Line2D
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from medzoo.reporting.findings import Findings, with_interval
+from medzoo.reporting.plots import colours, drawn_names, tidy
+
+INSIDE = 4  # more names would cover the curves
+
+
+def draw_roc(axes: Any, found: Findings) -> None:
+    """Draw ROC curves with their AUROC, and for ``binary`` the point of the threshold in use.
+
+    Source: Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 2006.
+    """
+    for column, colour in _coloured(found):
+        known = found.seen.labelled[:, column]
+        false_alarms, hits, _ = roc_curve(found.seen.positive[known, column], found.seen.probabilities[known, column])
+        axes.plot(false_alarms, hits, color=colour, linewidth=1.8)
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
+    where = _operating_point(found)
+    if where is not None:
+        sensitivity, specificity, _ = where
+        axes.plot(1 - specificity, sensitivity, "o", color="black", markersize=6, zorder=3)
+    axes.set_xlabel("1 - specificity")
+    axes.set_ylabel("sensitivity")
+    axes.set_title("ROC")
+    _finish(axes, found, "auroc", "lower right")
+
+
+def draw_precision_recall(axes: Any, found: Findings) -> None:
+    """Draw precision-recall curves with their average precision; for ``binary``, prevalence as a dashed line.
+
+    Source: Saito & Rehmsmeier, PLoS ONE 2015.
+    """
+    for column, colour in _coloured(found):
+        known = found.seen.labelled[:, column]
+        positive = found.seen.positive[known, column]
+        precision, recall, _ = precision_recall_curve(positive, found.seen.probabilities[known, column])
+        # Steps, as average precision adds them up: a straight line between two points would promise too much.
+        axes.plot(recall, precision, color=colour, linewidth=1.8, drawstyle="steps-post")
+        if found.metrics.task == "binary":
+            axes.axhline(positive.mean(), color="0.6", linestyle="--", linewidth=1)
+    where = _operating_point(found)
+    if where is not None and where[2] is not None:
+        axes.plot(where[0], where[2], "o", color="black", markersize=6, zorder=3)
+    axes.set_xlabel("recall (sensitivity)")
+    axes.set_ylabel("precision")
+    axes.set_title("Precision and recall")
+    _finish(axes, found, "average_precision", "lower left")
+
+
+def _coloured(found: Findings) -> list[tuple[int, Any]]:
+    palette = colours(len(found.metrics.classes))
+    return [(column, palette[column]) for column in found.shown]
+
+
+def _operating_point(found: Findings) -> tuple[float, float, float | None] | None:
+    """Sensitivity, specificity and precision of a binary task's predictions; ``None`` elsewhere."""
+    if found.metrics.task != "binary" or found.metrics.confusion is None or not found.shown:
+        return None
+    (tn, fp), (fn, tp) = found.metrics.confusion.tolist()
+    return tp / (tp + fn), tn / (tn + fp), tp / (tp + fp) if tp + fp else None
+
+
+def _finish(axes: Any, found: Findings, metric: str, place: str) -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+    tidy(axes)
+    metrics, names = found.metrics, drawn_names(found.metrics.classes)
+    entries = _coloured(found)
+    handles = [Line2D([], [], color=colour, linewidth=1.8) for _, colour in entries]
+    few = len(entries) <= INSIDE
+    estimates = [metrics.per_class[metrics.classes[column]][metric] for column, _ in entries]
+    texts = [
+        f"{names[column]}\n{with_interval(e)}" if few else f"{names[column]} {e.value:.2f}"
+        for (column, _), e in zip(entries, estimates, strict=True)
+    ]
+    if _operating_point(found) is not None and metrics.threshold is not None:
+        handles.append(Line2D([], [], color="black", marker="o", linestyle="", markersize=5))
+        texts.append(f"threshold {metrics.threshold[-1]:.2g}")
+    if few:
+        axes.legend(handles, texts, fontsize=8, loc=place, framealpha=0.9)
+    else:
+        axes.legend(handles, texts, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False)

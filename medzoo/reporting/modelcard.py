@@ -1,0 +1,96 @@
+"""The card of a fine-tuned model: what it is, what it was trained and measured on, how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from medzoo.metrics.estimates import Metrics
+from medzoo.models.info import ModelInfo
+from medzoo.reporting.templates import render
+from medzoo.zoo.pins import read_pins
+from medzoo.zoo.resolve import PINS
+from medzoo.zoo.weights import WEIGHTS
+
+_TASK = "image-classification"
+_HUB_METRICS = {"auroc": "roc_auc"}  # the Hub's names where they differ from ours
+
+
+def model_card(
+    name: str, info: ModelInfo, record: Mapping[str, Any], metrics: Metrics, repo_id: str = "", curves: bool = True
+) -> str:
+    """Write the card.
+
+    Args:
+        name: What the model is called.
+        info: What it is.
+        record: Its run record.
+        metrics: Its numbers on the held-out images.
+        repo_id: Where it is on the Hub; empty for one that is in a folder.
+        curves: Whether ``curves.png`` lies beside it.
+
+    Returns:
+        Markdown with the Hub's metadata on top.
+    """
+    return render(
+        "finetuned.md",
+        metadata=metadata(name, info, record, metrics),
+        **{"name": name, "info": info, "record": record, "metrics": metrics, "repo_id": repo_id, "curves": curves},
+    )
+
+
+def metadata(name: str, info: ModelInfo, record: Mapping[str, Any], metrics: Metrics) -> str:
+    """The card's metadata, by the Hub's own client: YAML without the lines of dashes.
+
+    There is no licence among it: the terms are those of the data, which only the user knows.
+    """
+    base = base_model(info.weights)
+    result = _result(record, metrics)
+    relation: dict[str, Any] = {"base_model": base, "base_model_relation": "finetune"} if base else {}
+    data = ModelCardData(
+        language="en",
+        library_name="timm",
+        pipeline_tag=_TASK,
+        tags=["timm", "medzoo", "medical-imaging", "transfer-learning", info.arch],
+        model_name=name if result else None,
+        eval_results=[result] if result else None,
+        **relation,
+    )
+    return data.to_yaml()
+
+
+def base_model(weights: str) -> str | None:
+    """Where the weight that a model started from is on the Hub; ``None`` where it is not there.
+
+    Example:
+        >>> base_model("densenet121_in"), base_model("mine")
+        ('timm/densenet121.tv_in1k', None)
+    """
+    if weights not in WEIGHTS:
+        return None
+    entry = WEIGHTS[weights]
+    if entry.timm_name:
+        return f"timm/{entry.timm_name}"
+    pins = read_pins(PINS)
+    return pins[weights].repo or None if weights in pins else None
+
+
+def _result(record: Mapping[str, Any], metrics: Metrics) -> EvalResult | None:
+    """The main metric for the Hub's tables, where it is defined."""
+    primary, data = record["primary"], record["data"]["name"]
+    estimate = metrics[primary]
+    if estimate.value is None:
+        return None
+    known = estimate.low is not None and estimate.high is not None
+    return EvalResult(
+        task_type=_TASK,
+        dataset_type=data,
+        dataset_name=data,
+        dataset_split="held out",
+        metric_type=_HUB_METRICS.get(primary, primary),
+        metric_name=primary,
+        metric_value=round(estimate.value, 4),
+        metric_args={"ci95": [round(estimate.low or 0.0, 4), round(estimate.high or 0.0, 4)]} if known else None,
+    )

@@ -1,1 +1,0 @@
-"""The data sets that users bring, in their many forms, before images are decoded."""

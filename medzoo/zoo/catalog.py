@@ -1,0 +1,99 @@
+"""``get_weights``: everything known about one weight, from the tables and from its published bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medzoo.data.input_spec import InputContract
+from medzoo.zoo.resolve import HUB, Pin, published, resolve, zoo_location
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import find
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What is known about one weight.
+
+    Attributes:
+        name: Its name.
+        arch: The timm architecture.
+        title: What it is, in words.
+        paper_name: The paper's name for it.
+        sources: Data sets it was pretrained on.
+        init: What its own training began from.
+        labels: Output names in the order of the classifier's rows.
+        task: How the labels exclude one another; empty for the ImageNet baseline.
+        input: The input contract.
+        status: ``"published"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by timm"``
+            where no copy of it is in the zoo.
+        zoo: Where was looked.
+        pin: Size and hash of the published file, or ``None``.
+        metrics: Validation metrics of the run that made it; empty without a run.
+        partial: Whether it was made from an incomplete data set or a reduced run.
+        licence: Terms of the data it was made from, which bind its use; empty without a run.
+    """
+
+    name: str
+    arch: str
+    title: str
+    paper_name: str
+    sources: tuple[str, ...]
+    init: str
+    labels: tuple[str, ...]
+    task: str
+    input: InputContract
+    status: str
+    zoo: str
+    pin: Pin | None
+    metrics: dict[str, Any]
+    partial: bool
+    licence: str
+
+
+def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
+    """Look up a weight without loading it.
+
+    Args:
+        name: A name from ``medzoo.list_models()``.
+        zoo: As in ``create_model``.
+
+    Returns:
+        The record.
+
+    Raises:
+        UnknownNameError: There is no such weight.
+        ZooError: The zoo cannot be read.
+
+    Example:
+        >>> get_weights("densenet121_all_in").labels[-5:]
+        ('No DR', 'Mild DR', 'Moderate DR', 'Severe DR', 'Proliferative DR')
+    """
+    entry = find(name)
+    source = SOURCES[entry.source] if entry.source else None
+    location = zoo_location(zoo)
+    pin = published(location).get(name)
+    record: dict[str, Any] = {}
+    contract = InputContract(crop=source.crop if source else "center")
+    if pin and not location.startswith(HUB):
+        bundle = resolve(name, location)
+        record, contract = bundle.run, bundle.input
+    missing = "published by timm" if entry.timm_name else "not trained yet"
+    return WeightsRecord(
+        name=name,
+        arch=entry.arch,
+        title=entry.title,
+        paper_name=entry.paper_name,
+        sources=source.datasets if source else ("ImageNet-1k",),
+        init=entry.init,
+        labels=entry.labels,
+        task=source.task if source else "",
+        input=contract,
+        status="published" if pin else missing,
+        zoo=location,
+        pin=pin,
+        metrics=(record.get("history") or [{}])[-1].get("valid", {}),
+        partial=bool(record.get("reduced")),
+        licence="; ".join(f"{data['name']}: {data['terms']}" for data in record.get("data", [])),
+    )

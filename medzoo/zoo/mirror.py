@@ -1,0 +1,119 @@
+"""A zoo to carry: a verified copy as a folder, or as one zip file, for machines without a network."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medzoo.core.atomic import replacing_file, replacing_folder
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import MODEL, Bundle, bundle_files
+from medzoo.zoo.pins import INDEX, Pin, adding_pins, pins_text, read_index
+from medzoo.zoo.resolve import org_of, published, resolve, zoo_location
+from medzoo.zoo.verify import pin_of, sha256_of, verify_bundle
+from medzoo.zoo.weights import WEIGHTS
+from medzoo.zoo.zipped import read_zip_index
+
+Progress = Callable[[str], None]
+
+
+def _nothing(name: str) -> None:
+    """Say nothing."""
+
+
+def mirrored(zoo: str | Path | None = None) -> list[str]:
+    """What is mirrored when nothing is named: all that is published in the zoo, and from the Hub the baseline too."""
+    names = list(published(zoo))
+    if org_of(zoo_location(zoo)) is not None:
+        names += [entry.name for entry in WEIGHTS.values() if entry.timm_name and entry.name not in names]
+    return names
+
+
+def mirror(dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, progress: Progress = _nothing) -> Path:
+    """Copy weights into a folder zoo, each verified before and after; what is there already stays.
+
+    Args:
+        dest: The folder zoo; made where missing, added to where it is one.
+        names: Weights; default all of the zoo.
+        zoo: Where from, as in ``create_model``.
+        progress: Called with the name of each weight when it is there.
+
+    Returns:
+        ``dest``.
+
+    Raises:
+        MedzooError: A weight is unknown, cannot be fetched or is not the published one. Those before it are there.
+    """
+    if dest.exists() and not dest.is_dir():
+        raise ZooError(f"{dest} is a file; give a folder for the zoo, or --zip for one file")
+    dest.mkdir(parents=True, exist_ok=True)
+    for name in names or mirrored(zoo):
+        bundle = resolve(name, zoo, whole=True)
+        pin = _pin(name, bundle, zoo)
+        if not _holds(dest, name, pin):
+            with adding_pins(dest / INDEX, {name: pin}), replacing_folder(dest / name) as new:
+                for file in bundle_files(bundle.folder):
+                    shutil.copyfile(file, new / file.name)
+                verify_bundle(new, pin, again=True)
+        progress(name)
+    return dest
+
+
+def mirror_zip(
+    dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, progress: Progress = _nothing
+) -> Path:
+    """Copy weights into one zip file, which serves as a zoo as it is.
+
+    Args:
+        dest: The file to make or replace.
+        names: Weights; default all of the zoo.
+        zoo: Where from, as in ``create_model``.
+        progress: Called with the name of each weight when it is in.
+
+    Returns:
+        ``dest``, with ``.zip`` at its end.
+
+    Raises:
+        MedzooError: As in ``mirror``; no file is made then.
+    """
+    dest = dest if dest.suffix.lower() == ".zip" else dest.with_name(f"{dest.name}.zip")
+    if dest.is_dir():
+        raise ZooError(f"{dest} is a folder; give a file")
+    pins: dict[str, Pin] = {}
+    with replacing_file(dest) as temporary:
+        # Weights do not shrink; without compression they are taken out faster.
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, strict_timestamps=False) as zipped:
+            for name in names or mirrored(zoo):
+                bundle = resolve(name, zoo, whole=True)
+                pins[name] = _pin(name, bundle, zoo)
+                for file in bundle_files(bundle.folder):
+                    zipped.write(file.resolve(), f"{name}/{file.name}")
+                progress(name)
+            zipped.writestr(INDEX, pins_text(pins))
+        _check(temporary, pins)
+    return dest
+
+
+def _check(archive: Path, pins: dict[str, Pin]) -> None:
+    """Read a zip again as it lies on the disk."""
+    with zipfile.ZipFile(archive) as zipped:
+        broken = zipped.testzip()
+        if broken is not None:
+            raise ZooError(f"{broken} was not written as it was read; check the disk and run the same command again")
+        for name, pin in read_zip_index(archive).items():
+            if pin != pins[name] or zipped.getinfo(f"{name}/{MODEL}").file_size != pin.bytes:
+                raise ZooError(f"{name} was not written whole; check the disk and run the same command again")
+
+
+def _pin(name: str, bundle: Bundle, zoo: str | Path | None) -> Pin:
+    """What the zoo says of a weight; of the baseline that timm publishes, what was fetched."""
+    return published(zoo).get(name) or pin_of(bundle.folder)
+
+
+def _holds(dest: Path, name: str, pin: Pin) -> bool:
+    if not (dest / INDEX).is_file() or read_index(dest).get(name) != pin:
+        return False
+    model = dest / name / MODEL
+    return model.is_file() and sha256_of(model) == pin.sha256

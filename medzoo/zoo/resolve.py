@@ -1,0 +1,151 @@
+"""Where weights come from: a folder zoo, a zip of one, or the Hub at a pinned revision; always verified."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from medzoo.core.cache import cache_folder
+from medzoo.core.errors import ZooError
+from medzoo.zoo.bundle import MODEL, Bundle, open_bundle
+from medzoo.zoo.pins import INDEX, PINS, Pin, read_index, read_pins, write_index
+from medzoo.zoo.verify import pin_of, sha256_of, verify_bundle, verify_file
+from medzoo.zoo.weights import WEIGHTS, Weights, find
+from medzoo.zoo.zipped import read_zip_index, unzip_weight
+
+__all__ = [
+    "DEFAULT_ZOO",
+    "HUB",
+    "INDEX",
+    "PINS",
+    "Pin",
+    "cache_folder",
+    "org_of",
+    "pin_of",
+    "published",
+    "read_index",
+    "resolve",
+    "sha256_of",
+    "verify_file",
+    "write_index",
+    "zoo_location",
+]
+
+HUB = "hf://"
+DEFAULT_ZOO = f"{HUB}medzoo"
+
+_BLOB = re.compile(r"[0-9a-f]{64}")
+
+
+def zoo_location(zoo: str | Path | None = None) -> str:
+    """The zoo in use: the argument, else ``MEDZOO_ZOO``, else the project's own on the Hub."""
+    return str(zoo or os.environ.get("MEDZOO_ZOO") or DEFAULT_ZOO)
+
+
+def org_of(location: str) -> str | None:
+    """The organisation of a zoo on the Hub; ``None`` for a folder or a zip.
+
+    Raises:
+        ZooError: It begins with ``hf://`` but names no organisation.
+
+    Example:
+        >>> org_of("hf://medzoo"), org_of("/data/zoo")
+        ('medzoo', None)
+    """
+    if not location.startswith(HUB):
+        return None
+    org = location.removeprefix(HUB).rstrip("/")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", org):
+        raise ZooError(f"{location} names no organisation of the Hub; write {HUB}ORG")
+    return org
+
+
+def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
+    """What a zoo holds, by weight name.
+
+    Args:
+        zoo: A folder zoo, a zip of one or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+
+    Raises:
+        ZooError: It is none, or cannot be read.
+    """
+    location = zoo_location(zoo)
+    org = org_of(location)
+    if org is not None:
+        return {name: pin for name, pin in read_pins(PINS).items() if pin.repo.startswith(f"{org}/")}
+    return read_zip_index(Path(location)) if _is_zip(location) else read_index(Path(location))
+
+
+def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = False, again: bool = False) -> Bundle:
+    """Find a weight's files, fetch them where needed, and check them against what was published.
+
+    Args:
+        name: A weight's name, or the folder of a bundle.
+        zoo: A folder zoo, a zip of one or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        whole: Also look for what a cache that timm filled lacks: card, run record, hashes of the images seen.
+        again: Hash the weights even if they were checked before.
+
+    Returns:
+        The bundle, its weights file verified.
+
+    Raises:
+        UnknownNameError: There is no such weight.
+        ZooError: The zoo does not hold it, it cannot be fetched, or its file is not the published one.
+    """
+    if isinstance(name, Path) or os.sep in name or (name not in WEIGHTS and Path(name).is_dir()):
+        return open_bundle(Path(name))
+    location, pins = zoo_location(zoo), published(zoo)
+    if name not in pins:
+        return _unpublished(name, location, pins, whole)
+    pin = pins[name]
+    if location.startswith(HUB):
+        from medzoo.zoo import hub  # the client reads its settings when it is imported
+
+        check = partial(verify_bundle, pin=pin, again=again)
+        return open_bundle(hub.fetch_sound(pin.repo, pin.revision, check, whole=whole))
+    folder = unzip_weight(Path(location), name, pin) if _is_zip(location) else Path(location) / name
+    bundle = open_bundle(folder)
+    verify_bundle(folder, pin, again=again)
+    return bundle
+
+
+def _is_zip(location: str) -> bool:
+    return location.lower().endswith(".zip") and Path(location).is_file()
+
+
+def _unpublished(name: str, location: str, pins: Mapping[str, Pin], whole: bool) -> Bundle:
+    entry = find(name)
+    if entry.timm_name:
+        return _from_timm(entry, whole)
+    make = f"Make it with 'python -m training pretrain {name}'"
+    if location.startswith(HUB):
+        where = "" if location == DEFAULT_ZOO else f" in {location}"
+        raise ZooError(f"{name} is not published yet{where}. {make}, or point MEDZOO_ZOO at a zoo that holds it")
+    raise ZooError(
+        f"the zoo at {location} has no {name}; it holds: {', '.join(pins) or 'nothing'}. "
+        f"{make} and 'publish {name} --to {location}'"
+    )
+
+
+def _from_timm(entry: Weights, whole: bool) -> Bundle:
+    from medzoo.zoo import hub  # the client reads its settings when it is imported
+
+    try:
+        bundle = open_bundle(hub.fetch_sound(f"timm/{entry.timm_name}", None, _verify_name, whole=whole))
+    except ZooError as error:
+        raise ZooError(
+            f"{error}. Without a network: 'python -m training publish {entry.name} --imagenet-weights FILE --to ZOO' "
+            "puts a copy of the ImageNet weights into a folder zoo"
+        ) from error
+    return replace(bundle, config={**bundle.config, "medzoo": {"name": entry.name, "init": entry.init}})
+
+
+def _verify_name(folder: Path) -> None:
+    """A large file in the Hub's cache is named by the sha256 that the Hub told; one that was copied is not."""
+    blob = (folder / MODEL).resolve()
+    if _BLOB.fullmatch(blob.name):
+        verify_file(blob, Pin(blob.name, blob.stat().st_size))

@@ -1,0 +1,135 @@
+"""The files of a cache: one data set decoded, with labels and rows beside it.
+
+Layout of ``<folder>/<name>-<key>/``::
+
+    images.npy     uint8 [N, H, W, C], uncompressed, never read whole
+    targets.npy    float32 [N, labels]
+    rows.csv       path, patient, split and the file's stamp (size, time, sha256), in the order of images.npy
+    rejected.csv   path and stamp of every file left out, with the reason
+    manifest.json  everything else; the folder is moved into place when it is whole: one that is there is complete
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medzoo.core.errors import DataError
+from medzoo.data.decoding import Stamp
+from medzoo.data.geometry import Geometry
+
+FORMAT = 1  # of the folder's layout
+STAMP = ("size", "mtime_ns", "sha256")
+ROWS = ("path", "patient", "split", *STAMP)
+REJECTED = ("path", *STAMP, "reason")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A complete cache, opened.
+
+    Attributes:
+        folder: Where it lies.
+        name: The data set's name.
+        images: ``uint8 [N, H, W, C]``, memory-mapped; what is written to it stays in memory, the file is safe.
+        targets: ``float32 [N, labels]``, as in ``medzoo.data.records.Records``.
+        classes: The label names, in the order of the columns of ``targets``.
+        task: One of ``medzoo.data.records.TASKS``.
+        patients: ``str [N]`` or ``None``.
+        splits: ``str [N]`` or ``None``.
+        paths: Each image's path relative to the data set's root.
+        geometry: How the images were resized.
+        manifest: What ``manifest.json`` says.
+    """
+
+    folder: Path
+    name: str
+    images: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    classes: tuple[str, ...]
+    task: str
+    patients: NDArray[np.str_] | None
+    splits: NDArray[np.str_] | None
+    paths: tuple[str, ...]
+    geometry: Geometry
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def open_cache(folder: Path) -> Cache:
+    """Open a complete cache without looking at the files it was made from.
+
+    Args:
+        folder: The cache's own folder.
+
+    Returns:
+        The opened cache.
+
+    Raises:
+        DataError: The folder holds no complete cache of this version.
+    """
+    try:
+        manifest = read_manifest(folder / "manifest.json")
+    except FileNotFoundError:
+        raise DataError(f"{folder} is no complete cache (no manifest.json); run prepare again: it goes on") from None
+    if manifest["format"] != FORMAT:
+        raise DataError(f"{folder} is of cache format {manifest['format']}, this is {FORMAT}; run prepare again")
+    rows = read_rows(folder / "rows.csv")
+    geometry = Geometry(**manifest["geometry"])
+    images = np.load(folder / "images.npy", mmap_mode="c")  # copy on write: torch takes no read-only array
+    if images.shape != (len(rows), geometry.height, geometry.width, geometry.channels):
+        raise DataError(f"{folder}: images.npy is {images.shape} for {len(rows)} rows; delete the folder and prepare")
+    return Cache(
+        folder=folder,
+        name=manifest["name"],
+        images=images,
+        targets=np.load(folder / "targets.npy"),
+        classes=tuple(manifest["classes"]),
+        task=manifest["task"],
+        patients=np.array([row["patient"] for row in rows]) if manifest["has_patients"] else None,
+        splits=np.array([row["split"] for row in rows]) if manifest["has_splits"] else None,
+        paths=tuple(row["path"] for row in rows),
+        geometry=geometry,
+        manifest=manifest,
+    )
+
+
+def cells(stamp: Stamp) -> tuple[int, int, str]:
+    return stamp.size, stamp.mtime_ns, stamp.sha256
+
+
+def stamp_of(row: dict[str, str]) -> Stamp:
+    return Stamp(int(row["size"]), int(row["mtime_ns"]), row["sha256"])
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_manifest(path: Path, value: dict[str, Any]) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    new.replace(path)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
+    new = path.with_suffix(".new")
+    with new.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    new.replace(path)

@@ -1,0 +1,58 @@
+"""A data set of the table, read and decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from medzoo.core.errors import DataError
+from medzoo.core.progress import counting
+from medzoo.data.records import Records
+from training.cache.prepare import Cache, prepare
+from training.datasets import DATASETS, load
+from training.standins import is_standin
+
+DRAWN = "Drawings made by a program in place of the real images."
+
+
+def prepared(
+    name: str,
+    data: Path,
+    caches: Path,
+    *,
+    size: int = 224,
+    limit: int | None = None,
+    allow_partial: bool = False,
+    max_rejected: int = 0,
+) -> tuple[Cache, tuple[str, ...]]:
+    """Read a data set and decode it once.
+
+    Args:
+        name: A name in ``training.datasets.DATASETS``.
+        data: The folder that holds the data sets.
+        caches: The folder that holds the caches.
+        size: Short side in pixels; 224 in the study.
+        limit: At most so many images, drawn evenly.
+        allow_partial: As in ``training.datasets.load``.
+        max_rejected: How many unreadable images may be left out; each is listed in the cache's ``rejected.csv``.
+
+    Returns:
+        The cache, and the reader's notes.
+    """
+    if limit is not None and limit < 2:
+        raise DataError(f"the limit is {limit} images; give 2 or more")
+    records = limited(load(name, data, allow_partial), limit)
+    with counting(f"preparing {name}") as progress:
+        cache = prepare(
+            records, DATASETS[name].geometry.scaled(size), caches, max_rejected=max_rejected, progress=progress
+        )
+    drawn = (DRAWN,) if is_standin(data, name) else ()
+    return cache, drawn + records.notes
+
+
+def limited(records: Records, limit: int | None) -> Records:
+    """At most ``limit`` images, drawn by a hash of their paths: the same ones everywhere."""
+    if limit is None or limit >= len(records):
+        return records
+    drawn = sorted(range(len(records)), key=lambda i: hashlib.sha256(records.paths[i].encode()).digest())[:limit]
+    return records.take(sorted(drawn))

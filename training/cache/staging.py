@@ -1,0 +1,130 @@
+"""The working folder of a cache that is being made: killed at any point, it knows which images are on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib.format import open_memmap, write_array_header_1_0
+from numpy.typing import NDArray
+
+from medzoo.data.decoding import Stamp
+from medzoo.data.geometry import Geometry
+
+_BATCH = 128  # images between two journal entries: what a kill can cost
+_LINE = re.compile(r"^(\d+),(\d+),(\d+),([0-9a-f]{64})$", re.MULTILINE)
+
+
+class Staging:
+    """Images in fixed places of ``images.npy``, and a journal of those that are on disk for certain.
+
+    A batch of images is forced to disk before the journal names it, so that the journal is never ahead of the images.
+    The last line about an image counts; a line that a kill has torn counts as not written.
+
+    Args:
+        folder: Made where it does not exist.
+        count: Number of places.
+        geometry: The size of one image.
+
+    Attributes:
+        stamps: The files whose images are on disk, by place.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Staging(Path(folder), 2, Geometry(1, 1)) as staging:
+        ...         staging.put(1, np.full((1, 1, 3), 7, np.uint8), Stamp(9, 9, "0" * 64))
+        ...     with Staging(Path(folder), 2, Geometry(1, 1)) as again:
+        ...         print(list(again.stamps))
+        [1]
+    """
+
+    def __init__(self, folder: Path, count: int, geometry: Geometry) -> None:
+        self.folder = folder
+        self._count = count
+        self.images = folder / "images.npy"
+        journal, moved = folder / "journal.csv", self._final / "images.npy"
+        shape = (count, geometry.height, geometry.width, geometry.channels)
+        folder.mkdir(parents=True, exist_ok=True)
+        if moved.exists() and not self.images.exists():  # killed while finishing
+            moved.replace(self.images)
+        if not journal.exists():
+            open_memmap(self.images, "w+", np.uint8, shape)  # sparse: it takes no space yet
+            journal.touch()
+        self.stamps = {
+            int(line[1]): Stamp(int(line[2]), int(line[3]), line[4])
+            for line in _LINE.finditer(journal.read_text(encoding="ascii"))
+        }
+        self._batch: dict[int, Stamp] = {}
+        self._stride = int(np.prod(shape[1:]))
+        self._start = self.images.stat().st_size - count * self._stride
+        self._pixels = self.images.open("r+b")
+        self._journal = journal.open("a", encoding="ascii")
+        self._journal.write("\n")  # ends a line that a kill has torn
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with closing(self._pixels), closing(self._journal):  # on a full disk too, where the rest cannot be written
+            self._commit()
+
+    @property
+    def _final(self) -> Path:
+        return self.folder / "final"
+
+    def put(self, place: int, image: NDArray[np.uint8], stamp: Stamp) -> None:
+        """Write one image to its place."""
+        self._pixels.seek(self._start + place * self._stride)
+        self._pixels.write(image.tobytes())
+        self._batch[place] = stamp
+        if len(self._batch) == _BATCH:
+            self._commit()
+
+    def keep(self, good: Callable[[int, Stamp], bool]) -> None:
+        """Forget the images whose place and stamp are not good any more."""
+        self.stamps = {i: stamp for i, stamp in self.stamps.items() if good(i, stamp)}
+
+    def _commit(self) -> None:
+        _to_disk(self._pixels)
+        self._journal.writelines(f"{i},{s.size},{s.mtime_ns},{s.sha256}\n" for i, s in self._batch.items())
+        _to_disk(self._journal)
+        self.stamps.update(self._batch)
+        self._batch.clear()
+
+    def finish(self, kept: list[int]) -> Path:
+        """Once closed, make the array of the places kept; killed at any point, this can be done again.
+
+        Args:
+            kept: Places, ascending.
+
+        Returns:
+            A folder that holds ``images.npy`` and nothing else yet; to be filled and moved.
+        """
+        self._final.mkdir(exist_ok=True)
+        if len(kept) == self._count:
+            self.images.replace(self._final / "images.npy")
+        else:
+            _copy_rows(self.images, self._final / "images.npy", kept)
+        return self._final
+
+
+def _copy_rows(source: Path, target: Path, rows: list[int]) -> None:
+    """Copy some images, a batch at a time, so that memory stays small."""
+    images = np.load(source, mmap_mode="r")
+    with target.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *images.shape[1:])}
+        write_array_header_1_0(file, header)
+        for start in range(0, len(rows), _BATCH):
+            file.write(images[rows[start : start + _BATCH]].tobytes())
+        _to_disk(file)
+
+
+def _to_disk(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,45 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", "accelerate", "safetensors")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and code state, for a run record.
+
+    Returns:
+        A dictionary for JSON. Nothing in it names the machine or its user.
+    """
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "gpu": gpu,
+        **code_state(Path(__file__).parents[2]),
+    }
+
+
+def code_state(folder: Path) -> dict[str, Any]:
+    """The git commit of a checkout and whether it was changed since; unknown outside one."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain")
+    return {"git_commit": commit, "git_dirty": None if changed is None else bool(changed)}

@@ -1,0 +1,173 @@
+"""Is a data set on disk the published one, whole and readable?"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+from PIL import Image
+
+from medzoo.data.records import Records
+from training.datasets import DATASETS, read
+from training.readers.common import Published
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found; names and paths are sorted.
+
+    Attributes:
+        name: The data set.
+        root: Its folder.
+        images: Images the reader gives.
+        known: Images of the complete set.
+        counts: Images per class.
+        known_counts: Images per class of the complete set; ``None`` where nobody publishes them.
+        missing: Names that a label table lists and that are not on disk.
+        unlisted: Images on disk without a label.
+        duplicates: Groups of images whose files are equal byte by byte.
+        unreadable: Images that cannot be decoded to the end, with the reason.
+        split_patients: Patients on both sides of the publisher's split.
+        notes: What the reader left out or assumed.
+    """
+
+    name: str
+    root: str
+    images: int
+    known: int
+    counts: dict[str, int]
+    known_counts: dict[str, int] | None
+    missing: tuple[str, ...]
+    unlisted: tuple[str, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    unreadable: tuple[tuple[str, str], ...]
+    split_patients: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why this is not the complete, readable set, one sentence each; empty when it is.
+
+        Unlisted images and duplicates are no problems: published sets have some.
+        """
+        found = []
+        if self.images != self.known:
+            found.append(f"{self.images:,} images, the complete set has {self.known:,}")
+        elif self.known_counts is not None and self.counts != self.known_counts:
+            found.append(f"images per class are {self.counts}, known are {self.known_counts}")
+        return (*found, *self.faults)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The problems that a part of the set may not have either."""
+        found = []
+        if self.unreadable:
+            path, reason = self.unreadable[0]
+            found.append(f"{len(self.unreadable):,} unreadable images (first: {path}: {reason})")
+        if self.split_patients:
+            found.append(
+                f"{len(self.split_patients):,} patients on both sides of the split (first: {self.split_patients[0]})"
+            )
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON."""
+        return {**asdict(self), "problems": self.problems}
+
+
+def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int], None] | None = None) -> Check:
+    """Compare a data set on disk with the table, and decode every image.
+
+    Args:
+        name: A name in ``training.datasets.DATASETS``.
+        data: The folder that holds the data sets.
+        jobs: Cores for decoding; -1 for all.
+        progress: Called with (images done, images in all) now and then.
+
+    Returns:
+        What was found. A set that is not complete is no error here.
+
+    Raises:
+        DataError: The set's folder is not there, or its layout or labels cannot be read.
+    """
+    entry = DATASETS[name]
+    records = read(name, data)
+    equal_size = _equal_size(records)
+    todo = [(path, path in equal_size) for path in records.paths]
+    unreadable: list[tuple[str, str]] = []
+    same: dict[str, list[str]] = defaultdict(list)
+    done = 0
+    for batch in _look(records.root, todo, jobs):
+        for path, digest, reason in batch:
+            if reason:
+                unreadable.append((path, reason))
+            if digest:
+                same[digest].append(path)
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(todo))
+    return Check(
+        name=name,
+        root=str(records.root),
+        images=len(records),
+        known=entry.total,
+        counts=records.counts,
+        known_counts=dict(zip(entry.classes, entry.counts, strict=True)) if entry.counts else None,
+        missing=records.missing,
+        unlisted=records.unlisted,
+        duplicates=tuple(sorted(tuple(sorted(paths)) for paths in same.values() if len(paths) > 1)),
+        unreadable=tuple(sorted(unreadable)),
+        split_patients=split_patients(records),
+        notes=records.notes,
+    )
+
+
+def split_patients(records: Records) -> tuple[str, ...]:
+    """Patients whose images stand in more than one of the publisher's splits, sorted."""
+    if records.patients is None or records.splits is None:
+        return ()
+    seen: dict[str, set[str]] = defaultdict(set)
+    for patient, split in zip(records.patients.tolist(), records.splits.tolist(), strict=True):
+        if patient and split:
+            seen[patient].add(split)
+    return tuple(sorted(patient for patient, splits in seen.items() if len(splits) > 1))
+
+
+def _equal_size(records: Published) -> frozenset[str]:
+    """Paths whose file is as large as another: only these can be copies and need a digest."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for path in records.paths:
+        by_size[(records.root / path).stat().st_size].append(path)
+    return frozenset(path for paths in by_size.values() if len(paths) > 1 for path in paths)
+
+
+def _look(root: Path, todo: Sequence[tuple[str, bool]], jobs: int) -> Iterator[list[tuple[str, str, str]]]:
+    """Decode in batches over the cores: threads do, since Pillow's decoders release the interpreter's lock."""
+    work = (joblib.delayed(_batch)(root, todo[i : i + BATCH]) for i in range(0, len(todo), BATCH))
+    yield from joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(work)
+
+
+def _batch(root: Path, todo: Sequence[tuple[str, bool]]) -> list[tuple[str, str, str]]:
+    """(path, sha256 where asked for, why it cannot be decoded) of some images."""
+    found = []
+    for path, hashed in todo:
+        content, reason = b"", ""
+        try:
+            content = (root / path).read_bytes()
+            with Image.open(io.BytesIO(content)) as image:
+                image.load()
+        # What Pillow's decoders raise on broken files, by format: SyntaxError on PNG chunks, ValueError and
+        # EOFError on TIFF tags, DecompressionBombError on impossible sizes.
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        digest = hashlib.sha256(content).hexdigest() if hashed and content else ""
+        found.append((path, digest, reason))
+    return found

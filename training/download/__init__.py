@@ -1,0 +1,1 @@
+"""Downloading data sets: resumed, verified, unpacked safely."""

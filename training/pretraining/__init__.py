@@ -1,0 +1,1 @@
+"""Pretraining: corpus, recipe, run and run record."""

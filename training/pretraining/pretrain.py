@@ -1,0 +1,241 @@
+"""Pretrain one weight: corpus -> training -> run record and bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from medzoo._version import __version__
+from medzoo.core.errors import RunError
+from medzoo.core.progress import say
+from medzoo.data.input_spec import InputContract
+from medzoo.engine.checkpoints import Checkpoints
+from medzoo.engine.interrupts import Stopped
+from medzoo.engine.loader import Pool
+from medzoo.engine.loop import fit
+from medzoo.engine.losses import balanced_weights, image_weights, make_loss
+from medzoo.engine.sampling import Sampler
+from medzoo.models.info import Model
+from medzoo.zoo.bundle import RUN, read_json
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import Weights, find
+from training.core.provenance import environment
+from training.pretraining.corpus import Corpus, gather
+from training.pretraining.initialization import start
+from training.pretraining.options import Options
+from training.pretraining.recipes import Recipe
+from training.pretraining.resource_usage import Usage
+from training.pretraining.run_lock import alone
+from training.pretraining.run_record import LOG, append_log, main_metric, reductions, write_run
+from training.pretraining.tensorboard import EventFiles
+from training.pretraining.validation import validate
+
+
+def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
+    """Pretrain a weight, or go on with a run that was interrupted.
+
+    Args:
+        name: One of the eight names in ``medzoo.zoo.weights.WEIGHTS`` that are trained, or one of the same form for
+            another timm architecture.
+        data: The folder that holds the data sets.
+        work: Caches go to ``work/cache``, the run to ``work/runs/<name>``.
+        options: What to do.
+
+    Returns:
+        The run's folder: ``run.json``, ``log.jsonl``, ``curves.png`` and ``bundle/``.
+
+    Raises:
+        MedzooError: The name, the data or an option cannot be used, another process is at work on the same run, or
+            the disk is full.
+        Stopped: SIGTERM or Ctrl-C; the same command goes on.
+    """
+    entry = find(name)
+    if entry.source is None:
+        raise RunError(
+            f"{name} is taken as it is and not trained; 'publish {name} --imagenet-weights FILE' puts it into a zoo"
+        )
+    source, recipe = SOURCES[entry.source], options.resolved()
+    contract = InputContract(options.image_size, source.crop)
+    accelerator = options.execution.accelerator()
+    run = work / "runs" / name
+    # Before hours of decoding: it may be asked for and not be installed.
+    events = EventFiles(run / "events") if options.tensorboard and accelerator.is_main_process else None
+    with alone(run, accelerator):
+        corpus = gather(
+            source,
+            data,
+            work / "cache",
+            recipe,
+            size=options.image_size,
+            limit=options.limit,
+            allow_partial=options.allow_partial,
+            max_rejected=options.max_rejected,
+            sets=dict(options.sets),
+            seed=options.seed,
+        )
+        _pretrain(entry, corpus, recipe, contract, work, options, accelerator, events)
+    return run
+
+
+def _pretrain(
+    entry: Weights,
+    corpus: Corpus,
+    recipe: Recipe,
+    contract: InputContract,
+    work: Path,
+    options: Options,
+    accelerator: Accelerator,
+    events: EventFiles | None,
+) -> None:
+    """Train on the corpus and leave the record of it, unless a run with the same settings is complete."""
+    run, source = work / "runs" / entry.name, corpus.source
+    with accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
+        model = start(entry, options.seed, options.random, options.imagenet_weights, work)
+    model.medzoo = replace(model.medzoo, weights=entry.name, input=contract, classes=source.labels, task=source.task)
+    usage = Usage(accelerator.device)
+    checkpoints = _checkpoints(run, entry, corpus, options, usage)
+    if not options.restart and _is_done(run, checkpoints):
+        say(f"{run} is complete; nothing is left to do (--restart begins anew)")
+        return
+    if accelerator.is_main_process:
+        _make_way(run, checkpoints, options)
+    accelerator.wait_for_everyone()
+    try:
+        history = _train(model, corpus, recipe, options, accelerator, run, checkpoints, events)
+    except Stopped as stopped:
+        say(f"{entry.name}: {stopped}")
+        raise
+    if not accelerator.is_main_process:
+        return
+    record = {
+        "schema": 1,
+        "kind": "pretrain",
+        "name": entry.name,
+        "medzoo": __version__,
+        "recipe": asdict(recipe),
+        "image_size": options.image_size,
+        "random_start": options.random if entry.init == "ri" else None,
+        "seed": options.seed,
+        "settings": checkpoints.settings,
+        "reduced": reductions(corpus, options),
+        "data": corpus.describe(),
+        "environment": {
+            **environment(),
+            "device": accelerator.device.type,
+            "processes": accelerator.num_processes,
+            "precision": accelerator.mixed_precision,
+            "compiled": options.execution.compile,
+        },
+        **usage.total(),
+        "history": history,
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+    }
+    write_run(run, model, entry, corpus, record)
+    checkpoints.clear()
+
+
+def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options, usage: Usage) -> Checkpoints:
+    """The run's checkpoints, and what a run must have in common with them."""
+    settings = {
+        "weight": entry.name,
+        "recipe": asdict(options.resolved()),
+        "image size": options.image_size,
+        "random start": options.random,
+        "seed": options.seed,
+        "data": [[part.cache.folder.name, int(corpus.held[part.rows].sum())] for part in corpus.slices],
+    }
+    return Checkpoints(run / "checkpoints", settings, options.checkpoint_every, meter=usage)
+
+
+def _is_done(run: Path, checkpoints: Checkpoints) -> bool:
+    """Whether a run with the same settings is complete."""
+    if not (run / RUN).is_file() or checkpoints.files:
+        return False
+    return bool(read_json(run / RUN).get("settings") == checkpoints.settings)
+
+
+def _make_way(run: Path, checkpoints: Checkpoints, options: Options) -> None:
+    """Remove what an earlier run left and this one does not go on from."""
+    if options.restart:
+        checkpoints.clear()
+    if not checkpoints.files:
+        (run / LOG).unlink(missing_ok=True)
+    elif (run / RUN).is_file():
+        (run / RUN).unlink()  # what stood here before is being replaced, and is complete no more
+
+
+def _train(
+    model: Model,
+    corpus: Corpus,
+    recipe: Recipe,
+    options: Options,
+    accelerator: Accelerator,
+    run: Path,
+    checkpoints: Checkpoints,
+    events: EventFiles | None,
+) -> list[dict[str, Any]]:
+    pool = Pool(corpus.parts(recipe), model.medzoo.input, accelerator.device, options.seed)
+    train = [torch.from_numpy(np.flatnonzero(~corpus.held & corpus.of(member))) for member in corpus.members]
+    return fit(
+        model,
+        pool,
+        torch.from_numpy(corpus.targets),
+        Sampler(train, recipe.plan.batch_size, options.seed, recipe.balanced),
+        make_loss(corpus.source.task),
+        recipe.plan,
+        weights=torch.from_numpy(_weights(corpus, recipe)),
+        execution=options.execution,
+        seed=options.seed,
+        title=f"pretraining {model.medzoo.weights}, recipe {recipe.name}",
+        after_epoch=_reporter(model, pool, corpus, recipe, accelerator, run, events),
+        checkpoints=checkpoints,
+    )
+
+
+def _reporter(
+    model: Model,
+    pool: Pool,
+    corpus: Corpus,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    run: Path,
+    events: EventFiles | None,
+) -> Callable[[dict[str, Any]], str | None]:
+    """What is done after each epoch: measure, log, and say it."""
+
+    def after_epoch(record: dict[str, Any]) -> str | None:
+        last = record["epoch"] == recipe.plan.epochs
+        record["valid"] = validate(model, pool, corpus, accelerator, bootstrap=1000 if last else 0)
+        if not accelerator.is_main_process:
+            return None
+        append_log(run, record)
+        if events is not None:
+            events.write(record)
+        shown = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
+        say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {shown}")
+        return shown
+
+    return after_epoch
+
+
+def _weights(corpus: Corpus, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """How much each image counts: in sources that weigh classes, inversely to its class's frequency.
+
+    In the aggregate a source weighs its classes only where labels of other sources are masked: the paper's
+    aggregate has no class weights.
+    """
+    weights = np.ones(len(corpus.held), np.float32)
+    aggregate = len(corpus.members) > 1
+    for member in corpus.members:
+        if member.name in recipe.class_weights and not (aggregate and recipe.absent == "zero"):
+            mine = corpus.of(member)
+            targets = corpus.targets[:, corpus.columns(member)]
+            balanced = balanced_weights(targets[mine & ~corpus.held])
+            weights[mine] = image_weights(targets[mine], balanced)
+    return weights

@@ -1,0 +1,47 @@
+"""One process, or one group of processes, a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from filelock import FileLock, Timeout
+
+from medzoo.core.atomic import needing_room
+from medzoo.core.errors import RunError
+from medzoo.engine.runtime import shared
+
+
+@contextmanager
+def alone(run: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Keep others out of a run's folder while the body works in it.
+
+    The system holds the lock, so one of a process that was killed is open again.
+
+    Args:
+        run: The run's folder.
+        accelerator: The processes that share the run; the first of them holds the lock for all.
+
+    Raises:
+        RunError: Another process works there.
+    """
+    lock, taken = FileLock(run.with_name(f".{run.name}.lock")), False
+    if accelerator.is_main_process:
+        with needing_room(run.parent):
+            run.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                taken = True
+    try:
+        if shared(accelerator, torch.tensor(float(taken), device=accelerator.device)) > 0:
+            raise RunError(
+                f"another process is making {run}; wait for it or stop it (the same command then goes on), or give "
+                "another --work"
+            )
+        yield
+    finally:
+        lock.release()

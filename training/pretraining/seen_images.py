@@ -1,0 +1,64 @@
+"""What a bundle tells of its pretraining images: their content hashes for ``medzoo.audit``, and who was held out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from medzoo.contamination.seen_images import SEEN, Seen, join, patient_keys, prefixed, seen_of, write_seen
+from medzoo.core.atomic import replacing_file
+from training.cache.hashes import cache_hashes
+from training.datasets import DATASETS
+from training.pretraining.corpus import Corpus, Slice
+
+SPLITS = "splits.csv"
+
+
+def tell_images(corpus: Corpus, folder: Path) -> None:
+    """Write ``seen.safetensors`` and ``splits.csv`` into a bundle.
+
+    Seen are the images that were trained on. Those held out changed no value of the weight (the last epoch is kept,
+    none is picked by validation), so an audit that named them would leave out more than it must; ``splits.csv`` names
+    both sides.
+
+    Args:
+        corpus: The images of the run.
+        folder: The bundle.
+    """
+    write_seen(folder / SEEN, join([_seen(part, corpus) for part in corpus.slices]))
+    with replacing_file(folder / SPLITS) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("data_set", "image", "split"))
+        for part in corpus.slices:
+            for name, held in zip(published_names(part.cache.paths), corpus.held[part.rows], strict=True):
+                writer.writerow((part.cache.name, name, "valid" if held else "train"))
+
+
+def _seen(part: Slice, corpus: Corpus) -> Seen:
+    """The training images of one data set; their patients where the publisher's ids are public."""
+    cache, owner = part.cache, DATASETS[part.cache.name].patient_ids
+    train = np.flatnonzero(~corpus.held[part.rows])
+    seen = seen_of(cache.name, cache_hashes(cache)[train])
+    if not owner or cache.patients is None:
+        return seen
+    return replace(seen, patients=patient_keys(prefixed(owner, cache.patients[train])))
+
+
+def published_names(paths: Sequence[str]) -> list[str]:
+    """What a publisher calls images: file names where these tell them apart, as they are the same in every layout.
+
+    Args:
+        paths: The images' paths relative to the data set's folder.
+
+    Example:
+        >>> published_names(["images_001/images/a.png", "images_002/images/b.png"])
+        ['a.png', 'b.png']
+        >>> published_names(["1/a.png", "2/a.png"])
+        ['1/a.png', '2/a.png']
+    """
+    names = [PurePosixPath(path).name for path in paths]
+    return names if len(set(names)) == len(names) else list(paths)

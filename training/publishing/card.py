@@ -1,0 +1,75 @@
+"""Model cards, made from the tables, run records, the study's outcomes and audits alone: no number is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medzoo.core.atomic import write_text
+from medzoo.data.input_spec import InputContract
+from medzoo.metrics import primary
+from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.weights import WEIGHTS, Weights
+from training.datasets import DATASETS
+from training.publishing.card_metadata import metadata
+from training.publishing.evidence import Evidence, transfers
+from training.templates import render
+
+CARDS = Path(__file__).parents[2] / "model_cards"
+# What the cards in the repository are made from; laid out as a work folder.
+EVIDENCE = CARDS / "evidence"
+
+
+def card(entry: Weights, record: Mapping[str, Any] | None, evidence: Evidence | None = None) -> str:
+    """The card of a weight.
+
+    Args:
+        entry: The weight.
+        record: Its run record; ``None`` where it has not been trained yet.
+        evidence: The study's outcomes and audits, where there are any.
+
+    Returns:
+        Markdown with YAML metadata, as the Hub reads it.
+    """
+    evidence = evidence or Evidence()
+    source = SOURCES[entry.source] if entry.source else None
+    members = [SOURCES[name] for name in source.members] if source else []
+    names = [part["name"] for part in record["data"]] if record else list(source.datasets if source else ())
+    # A weight that nobody has trained has no results, whatever rows of that name say.
+    found = transfers(entry.name, evidence.outcomes) if record or entry.timm_name else []
+    contract = InputContract(crop=source.crop if source else "center")
+    audits = evidence.audits.get(entry.name, {})
+    return render(
+        "card.md",
+        metadata=metadata(entry, record, found),
+        entry=entry,
+        source=source,
+        data_sets=[DATASETS[name] for name in names],
+        counts={part["name"]: part for part in record["data"]} if record else {},
+        record=record,
+        contract=contract.resized(record.get("image_size")) if record else contract,
+        areas=[member.title for member in members],
+        primary={member.name: primary(member.task) for member in members},
+        titles={name: data.title for name, data in DATASETS.items()},
+        transfers=found,
+        audits={target: audits[target]["counts"] for target in DATASETS if target in audits},
+    )
+
+
+def write_cards(folder: Path = CARDS, evidence: Evidence | None = None) -> list[Path]:
+    """Write the card of every weight.
+
+    Args:
+        folder: Where ``<name>.md`` go.
+        evidence: What was measured.
+
+    Returns:
+        The files.
+    """
+    found = evidence or Evidence()
+    files = []
+    for entry in WEIGHTS.values():
+        write_text(folder / f"{entry.name}.md", card(entry, found.records.get(entry.name), found))
+        files.append(folder / f"{entry.name}.md")
+    return files

@@ -1,0 +1,125 @@
+"""Publish a weight: its run's bundle, completed and validated, into a folder zoo or onto the Hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medzoo.core.atomic import write_text
+from medzoo.core.errors import ZooError
+from medzoo.models.golden import check_golden, write_golden
+from medzoo.zoo.bundle import LICENSE, RUN, bundle_files, open_bundle, read_json
+from medzoo.zoo.resolve import PINS, Pin, org_of
+from medzoo.zoo.weights import Weights, find
+from training.publishing.folder import to_folder
+from training.publishing.hub import to_hub
+from training.publishing.licence import check_may_publish, licence_text
+from training.publishing.validation import check_record, validate
+
+__all__ = ["Plan", "plan", "publish", "send", "validate"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A weight ready to be published.
+
+    Attributes:
+        name: The weight's name.
+        to: The folder zoo, or ``hf://org``.
+        bundle: Its bundle, completed and validated.
+        pin: Sizes and hashes of its files.
+        private: Whether a repository that is made is private.
+        reduced: In words, what makes it less than the full weight.
+    """
+
+    name: str
+    to: str
+    bundle: Path
+    pin: Pin
+    private: bool
+    reduced: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kind = "private" if self.private else "public"
+        where = f"{self.to}/{self.name}" + (f" ({kind} where it is new)" if org_of(self.to) else "")
+        files = [f"  {file.stat().st_size:>12,}  {file.name}" for file in bundle_files(self.bundle)]
+        notes = [f"  a reduced run: {'; '.join(self.reduced)}"] if self.reduced else []
+        return "\n".join([f"{self.name} to {where}", *files, *notes, f"  sha256 of the weights {self.pin.sha256}"])
+
+
+def plan(name: str, work: Path, to: str | Path, *, private: bool = False) -> Plan:
+    """Complete a run's bundle with its licence and golden vector, and validate all of it. Nothing is sent.
+
+    Args:
+        name: The weight's name.
+        work: The folder with ``runs/<name>/bundle``.
+        to: A folder zoo, or ``hf://org``.
+        private: Make a private repository where there is none yet.
+
+    Returns:
+        What ``send`` takes.
+
+    Raises:
+        UnknownNameError: There is no such weight.
+        ZooError: There is no complete run of it, its bundle is not sound, or the terms of its data do not let it be
+            published on the Hub.
+    """
+    entry = find(name)
+    run = work / "runs" / name
+    if not (run / RUN).is_file():
+        raise ZooError(f"there is no complete run of {name} in {work / 'runs'}; run {_how_to_make(entry)} first")
+    record = read_json(run / RUN)
+    check_record(record, name, run / RUN)
+    folder = run / "bundle"
+    if org_of(str(to)) is not None:
+        check_may_publish(entry, record)
+    bundle = open_bundle(folder)
+    write_text(folder / LICENSE, licence_text(entry, record))
+    pin = validate(folder, name)
+    write_golden(bundle)
+    check_golden(bundle)
+    return Plan(name, str(to), folder, pin, private, tuple(map(str, record["reduced"])))
+
+
+def send(ready: Plan, pins: Path | None = None) -> str:
+    """Publish what was planned.
+
+    Args:
+        ready: The plan.
+        pins: The table of pins that a publication on the Hub is written to; default the package's own.
+
+    Returns:
+        Where it is, in words.
+
+    Raises:
+        ZooError: It cannot be written or sent; what was published before is still what is loaded.
+    """
+    org = org_of(ready.to)
+    if org is None:
+        return str(to_folder(ready.name, ready.bundle, ready.pin, Path(ready.to)))
+    table = pins or PINS
+    pin = to_hub(ready.name, ready.bundle, ready.pin, org, private=ready.private, pins=table)
+    return f"{pin.repo} at {pin.revision}; its pin is in {table}"
+
+
+def publish(name: str, work: Path, zoo: Path) -> Path:
+    """Validate a run's bundle and copy it into a folder zoo.
+
+    Args:
+        name: The weight's name.
+        work: The folder with ``runs/<name>/bundle``.
+        zoo: The folder zoo; made where missing.
+
+    Returns:
+        The bundle's folder in the zoo.
+
+    Raises:
+        MedzooError: As in ``plan`` and ``send``.
+    """
+    return Path(send(plan(name, work, zoo)))
+
+
+def _how_to_make(entry: Weights) -> str:
+    if entry.timm_name:
+        return f"'python -m training publish {entry.name} --imagenet-weights FILE'"
+    return f"'python -m training pretrain {entry.name}'"

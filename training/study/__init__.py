@@ -1,0 +1,1 @@
+"""The study: every weight on every target, its statistics and report."""

@@ -1,0 +1,127 @@
+"""The paper's Table 2 beside the study's own figures, and what differs between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medzoo.comparison.comparison import Row
+from medzoo.comparison.runs import DONE
+from medzoo.comparison.verdict import Verdict, verdict
+from medzoo.metrics.estimates import Estimate
+from training.datasets import DATASETS, DataSet
+from training.study.outcome import ARMS, Outcome
+from training.study.paper import IMAGE_SIZE, TABLE_2, Reported
+
+ABOVE, BELOW = "▲", "▼"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One target of the table.
+
+    Attributes:
+        data: The target.
+        metric: ``accuracy`` or ``kappa``.
+        ours: What the study found, by arm; arms without weights are missing.
+        paper: What the paper reports; ``None`` for a target that it does not have.
+        differs: What differs from the paper in data and recipe, in words.
+    """
+
+    data: DataSet
+    metric: str
+    ours: Mapping[str, Row]
+    paper: Reported | None
+    differs: Sequence[str]
+
+
+def lines(outcomes: Sequence[Outcome]) -> list[Line]:
+    """The table, a line for each target."""
+    return [
+        Line(
+            DATASETS[outcome.target],
+            outcome.metric,
+            {row.arm: row for row in outcome.comparison.table(outcome.metric)},
+            TABLE_2.get(outcome.target),
+            differences(outcome),
+        )
+        for outcome in outcomes
+    ]
+
+
+def shown_arms(outcomes: Sequence[Outcome]) -> list[str]:
+    """The arms that any target has, in the paper's order."""
+    there = {arm for outcome in outcomes for arm in outcome.comparison.arms}
+    return [arm for arm in ARMS if arm in there]
+
+
+def differences(outcome: Outcome) -> list[str]:
+    """What differs from the paper's Table 2 in data and recipe, in words."""
+    comparison, options = outcome.comparison, outcome.options
+    data, paper = DATASETS[outcome.target], TABLE_2.get(outcome.target)
+    images, found = len(comparison.data.ids), []
+    if paper is None:
+        found.append("not a target of the paper")
+    if images < data.total:
+        found.append(f"{images:,} of {data.total:,} images")
+    if any(outcome.left_out.values()):
+        found.append(f"{sum(outcome.left_out.values()):,} images left out as seen in pretraining")
+    if options["image_size"] != IMAGE_SIZE:
+        found.append(f"{options['image_size']} px instead of {IMAGE_SIZE}")
+    runs = len({(record["repeat"], record["fold"]) for record in comparison.records})
+    by = "patient" if comparison.data.patients else "image"
+    found.append(f"mean of {runs} run{'s' if runs > 1 else ''} an arm, divided by {by}, instead of one run")
+    found.append(f"{options['epochs']} epochs (the paper prints no number)")
+    weighted = any(r["status"] == DONE and r["settings"].get("class_weights") for r in comparison.records)
+    if paper is not None and weighted != paper.class_weights:
+        found.append("class weights in the loss" if weighted else "no class weights in the loss")
+    reduced = [arm.arm for arm in outcome.arms if arm.reduced]
+    if reduced:
+        found.append(f"weights of reduced pretraining: {', '.join(reduced)}")
+    return found
+
+
+def judged(row: Row) -> Verdict | None:
+    """The verdict on an arm; ``None`` for the baseline."""
+    return None if row.test is None else verdict(row.test)
+
+
+def per_cent(estimate: Estimate) -> str:
+    """A metric as the paper prints it, with its interval.
+
+    Example:
+        >>> per_cent(Estimate(0.867, 0.81, 0.92)), per_cent(Estimate(None, None, None, "no run is done"))
+        ('86.7 (81.0 to 92.0)', 'undefined')
+    """
+    if estimate.value is None:
+        return "undefined"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+def sign(row: Row) -> str:
+    """▲ for an arm that is better than the baseline, ▼ for one that is worse, nothing otherwise."""
+    said = judged(row)
+    return {"better": f" {ABOVE}", "worse": f" {BELOW}"}.get(said.word, "") if said else ""
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """The table as Markdown: per cent on held-out images at the last epoch, ours with 95 % intervals."""
+    arms = shown_arms(outcomes)
+    baselines = ", ".join(dict.fromkeys(outcome.comparison.baseline for outcome in outcomes))
+    parts = [f"| target | metric | figures of | {' | '.join(arms)} |", f"|---|---|---|{'---|' * len(arms)}"]
+    notes = [
+        "",
+        f"Per cent on held-out images at the last epoch; ours are means over runs with 95 % intervals. {ABOVE} better, "
+        f"{BELOW} worse than {baselines}, by the interval of the paired difference and after Holm's correction.",
+        "",
+    ]
+    for line in lines(outcomes):
+        ours = [per_cent(line.ours[arm].estimate) + sign(line.ours[arm]) if arm in line.ours else "-" for arm in arms]
+        parts.append(f"| {line.data.title} | {line.metric} | this study | {' | '.join(ours)} |")
+        if line.paper is not None:
+            figures = [f"{line.paper.validation[arm]:.1f}" for arm in arms]
+            parts.append(f"| | {line.paper.metric} | the paper, {line.paper.label} | {' | '.join(figures)} |")
+        notes.append(f"- {line.data.title}: {'; '.join(line.differs)}.")
+    return "\n".join([*parts, *notes]) + "\n"

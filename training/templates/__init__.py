@@ -1,0 +1,41 @@
+"""Templates of cards, study report and gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_TEMPLATES = Path(__file__).parent
+
+
+def environment(template: str) -> Environment:
+    """The templates of this package; a gap without a value is an error, HTML is escaped."""
+    found = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=template.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    found.filters["number"] = number
+    return found
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of this package."""
+    return environment(template).get_template(template).render(**values)
+
+
+def number(value: float | None, interval: Any = None) -> str:
+    """A metric with its interval, as it stands in a card.
+
+    Example:
+        >>> number(0.91234, (0.9, 0.92)), number(None)
+        ('0.912 (0.900 to 0.920)', 'undefined')
+    """
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
