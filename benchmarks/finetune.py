@@ -154,8 +154,8 @@ def plain(setting: Setting, seed: int) -> float:
     shrunk = transforms.Resize(round(size * 8 / 7))  # 256 for 224
     varied = transforms.Compose([shrunk, transforms.RandomCrop(size), transforms.RandomHorizontalFlip(), *ready])
     exact = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(size), *ready])
-    seen, held = (ImageFolder(str(setting.folder / side), how) for side, how in (("train", varied), ("val", exact)))
-    training, valid = loader(setting, seen, training=True), loader(setting, held, training=False)
+    seen, held_out = (ImageFolder(str(setting.folder / side), how) for side, how in (("train", varied), ("val", exact)))
+    training, valid = loader(setting, seen, training=True), loader(setting, held_out, training=False)
 
     def passed(of: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in of:
@@ -180,7 +180,7 @@ def plain(setting: Setting, seed: int) -> float:
             model.eval()
             with torch.inference_mode():
                 right = sum(int((logits.argmax(1) == labels).sum()) for logits, labels in passed(valid))
-    return right / len(held)
+    return right / len(held_out)
 
 
 @dataclass

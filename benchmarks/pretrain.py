@@ -40,10 +40,10 @@ from torchvision.datasets import ImageFolder
 
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool
+from medzoo.engine.loader import Loader, Part
 from medzoo.engine.loop import fit, make_optimizer
 from medzoo.engine.losses import make_loss
-from medzoo.engine.runtime import Execution, best_device, swift, tuned_kernels
+from medzoo.engine.runtime import Execution, best_device, flush_denormals, tuned_kernels
 from medzoo.engine.sampling import Sampler
 from medzoo.engine.schedule import Plan
 
@@ -115,7 +115,7 @@ def textures(count: int, size: int) -> NDArray[np.uint8]:
 def ours(setting: Setting, images: NDArray[np.uint8], timer: Timer, others: Callable[[], None]) -> None:
     """(a): one call of ``fit``, an epoch a round, the other ways between the epochs."""
     options, size = setting.options, setting.options.image_size
-    pool = Pool([Part(images, AUGMENTS[options.augment])], InputContract(size), setting.device)
+    loader = Loader([Part(images, AUGMENTS[options.augment])], InputContract(size), setting.device)
     targets = torch.eye(CLASSES)[torch.arange(len(images)) % CLASSES]
 
     def after_epoch(record: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ def ours(setting: Setting, images: NDArray[np.uint8], timer: Timer, others: Call
     timer.begin()
     fit(
         setting.network(),
-        pool,
+        loader,
         targets,
         Sampler([torch.arange(len(images))], setting.plan.batch_size, seed=0),
         make_loss("multiclass"),
@@ -293,7 +293,7 @@ def main() -> None:
     setting = Setting(options, device, torch.bfloat16 if fast else torch.float32, plan)
     images = textures(options.images or options.batch_size * (64 if cuda else 8), options.image_size)
     timers = {way: Timer(device) for way in ("a medzoo", "b ceiling", "c plain")}
-    with tempfile.TemporaryDirectory() as folder, swift(), tuned_kernels():
+    with tempfile.TemporaryDirectory() as folder, flush_denormals(), tuned_kernels():
         write_files(images, Path(folder))
         ways = {"b ceiling": ceiling(setting, len(images)), "c plain": plain(setting, Path(folder))}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medzoo.comparison.comparison import Labelled
-from medzoo.comparison.protocol import Protocol, Split
+from medzoo.comparison.protocol import Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, FAILED
 from medzoo.metrics.scores import TASK_METRICS
@@ -74,9 +74,9 @@ def comparison(
     return ComparisonResult(data, records, baseline or next(iter(skill)))
 
 
-def _done(data: Labelled, split: Split, skill: float, seed: list[int]) -> dict[str, Any]:
+def _done(data: Labelled, split: Fold, skill: float, seed: list[int]) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    targets = data.targets[split.held]
+    targets = data.targets[split.test]
     found = _softmax(rng.normal(size=targets.shape) + skill * targets)
     right = float((found.argmax(1) == targets.argmax(1)).mean())
     # The way there is made up: every metric is the accuracy, on its way to what it is in the end.
@@ -90,7 +90,7 @@ def _done(data: Labelled, split: Split, skill: float, seed: list[int]) -> dict[s
     ]
     return {
         "status": DONE,
-        "rows": split.held.tolist(),
+        "rows": split.test.tolist(),
         "probabilities": np.round(found, 6).tolist(),
         "history": history,
         "settings": {},

@@ -83,26 +83,28 @@ def _history(task: str, epochs: int) -> list[dict[str, Any]]:
 def report(tiny: Path, task: str, *, head: str = "linear", wrong: int = 8, epochs: int = 2, **form: Any) -> Report:
     """A report on 90 images, the last 60 of them held out, with an untrained head."""
     data = examples(task, 90, **form)
-    held = np.arange(90) >= 30
+    held_out = np.arange(90) >= 30
     model = create_model(tiny)
     set_head(model, head, len(data.classes))
     model.medzoo = type(model.medzoo)(**{**vars(model.medzoo), "classes": data.classes, "task": task})
-    chances = _chances(data.targets[held], task, wrong)
+    chances = _chances(data.targets[held_out], task, wrong)
     return Report(
         model=model.eval(),
-        metrics=evaluate(data.targets[held], chances, task, data.classes, groups=data.groups[held], bootstrap=50),
+        metrics=evaluate(
+            data.targets[held_out], chances, task, data.classes, groups=data.groups[held_out], bootstrap=50
+        ),
         history=_history(task, epochs),
         primary=primary(task),
         probabilities=chances,
         examples=data,
-        held=held,
+        held_out=held_out,
         settings={"epochs": epochs, "lr": 3e-4, "device": "cpu", "class_weights": [1.0, 2.0]},
         data={
             "name": data.name,
             "task": task,
-            "train": {"images": 30, "counts": data.counts(~held)},
+            "train": {"images": 30, "counts": data.counts(~held_out)},
             "selection": {"images": 7, "counts": dict.fromkeys(data.classes, 3)},
-            "valid": {"images": 60, "counts": data.counts(held)},
+            "valid": {"images": 60, "counts": data.counts(held_out)},
             "split": "by patient",
             "notes": ["two images beside the folders are left out"],
         },

@@ -297,8 +297,8 @@ def test_one_patient_cannot_be_cross_validated() -> None:
 
 
 def test_two_solutions_are_scored_on_what_both_held_out(found: Analysis, tuned: tuple[Path, Path]) -> None:
-    held = [set(json.loads((folder / "run.json").read_text())["held_out"]) for folder in tuned]
-    assert found.measured == len(held[0] & held[1]) < found.images == 36
+    held_out = [set(json.loads((folder / "run.json").read_text())["held_out"]) for folder in tuned]
+    assert found.measured == len(held_out[0] & held_out[1]) < found.images == 36
     assert f"the {found.measured} images that fine-tuning held out" in " ".join(found.notes)
 
 

@@ -103,8 +103,8 @@ def mine(data: Path, split: dict[str, str], tmp_path: Path) -> Path:
     save(originals[0].resize((61, 70)), tmp_path / "mine" / "a" / "copy0.jpg", quality=80)
     save(originals[1].point(lambda value: value * 0.7 + 20), tmp_path / "mine" / "a" / "copy1.png")
     shutil.copy(data / "chestxray14" / "images" / train[2], tmp_path / "mine" / "b" / "copy2.png")
-    held = next(name for name, side in split.items() if side == "valid")
-    shutil.copy(data / "chestxray14" / "images" / held, tmp_path / "mine" / "b" / "held.png")
+    held_out = next(name for name, side in split.items() if side == "valid")
+    shutil.copy(data / "chestxray14" / "images" / held_out, tmp_path / "mine" / "b" / "held.png")
     return tmp_path / "mine"
 
 
@@ -122,8 +122,8 @@ def test_a_bundle_tells_training_images_and_patients_and_both_sides(bundle: Path
     assert len(split) == 2 * PATIENTS and len(seen) == len(train) < len(split)
     assert seen.datasets == ("chestxray14",)
     np.testing.assert_array_equal(seen.patients, patient_keys([f"chestxray14:{name[:8]}" for name in train]))
-    held = {name[:8] for name, side in split.items() if side == "valid"}
-    assert held and held.isdisjoint(name[:8] for name in train)
+    held_out = {name[:8] for name, side in split.items() if side == "valid"}
+    assert held_out and held_out.isdisjoint(name[:8] for name in train)
 
 
 def test_published_names_are_the_same_in_every_layout() -> None:
@@ -196,8 +196,8 @@ def test_a_list_of_images_needs_no_labels(mine: Path, bundle: Path) -> None:
 
 
 def test_patients_by_the_name_of_their_data_set(mine: Path, bundle: Path, split: dict[str, str]) -> None:
-    train, held = (next(int(n[:8]) for n, side in split.items() if side == s) for s in ("train", "valid"))
-    patients = {"a/0.png": f"chestxray14:{train}", "a/1.png": f"chestxray14:{held}", "a/2.png": str(train)}
+    train, held_out = (next(int(n[:8]) for n, side in split.items() if side == s) for s in ("train", "valid"))
+    patients = {"a/0.png": f"chestxray14:{train}", "a/1.png": f"chestxray14:{held_out}", "a/2.png": str(train)}
     names = ("a/0.png", "a/1.png", "a/2.png", "b/0.png")
     rows = [f"{name},{name[0]},{patients.get(name, '')}" for name in names]
     (mine / "who.csv").write_text("\n".join(["path,label,patient", *rows]))
@@ -211,7 +211,9 @@ def test_finetune_leaves_out_what_was_seen_on_both_sides(mine: Path, bundle: Pat
     names = records_of(mine).paths
     options: dict[str, Any] = {"epochs": 1, "batch_size": 8, "head": "linear", "image_size": 32, "device": "cpu"}
     report = finetune(bundle, mine, validation=mask, exclude_seen=True, **options)
-    assert report.ids == tuple(name for name, held in zip(names, mask, strict=True) if held and name not in COPIES)
+    assert report.ids == tuple(
+        name for name, held_out in zip(names, mask, strict=True) if held_out and name not in COPIES
+    )
     assert report.data["left_out"] == {"exact copy": 1, "near copy": 2, "same patient": 0}
     assert report.data["train"]["images"] + report.data["valid"]["images"] == 21
     assert "Left out, as seen in pretraining: 1 exact copy, 2 near copy." in str(report)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool, in_order, normalize, predict_logits
+from medzoo.engine.loader import Loader, Part, in_order, normalize, predict_logits
 from medzoo.engine.sampling import Sampler
 
 CONTRACT = InputContract(size=32)
@@ -63,34 +63,34 @@ def test_the_callers_images_are_left_alone() -> None:
 
 def test_a_batch_without_augmentation_is_the_centre_of_each_image() -> None:
     given = part(5, 40, 47)
-    found = Pool([given], CONTRACT).batch(numbers(3, 0, 3))
+    found = Loader([given], CONTRACT).batch(numbers(3, 0, 3))
     windows = torch.from_numpy(given.images[[3, 0, 3], 4:36, 7:39]).permute(0, 3, 1, 2)
     assert torch.equal(found, normalize(CONTRACT, windows))
 
 
 def test_parts_are_numbered_through_and_mixed_in_the_order_asked_for() -> None:
     parts = [part(3, seed=1), part(4, 32, 50, 1, seed=2), part(2, 60, 32, seed=3)]
-    pool = Pool(parts, CONTRACT)
-    assert len(pool) == 9
+    loader = Loader(parts, CONTRACT)
+    assert len(loader) == 9
     order = [8, 0, 3, 2, 6, 7, 3]
-    found = pool.batch(torch.tensor(order))
-    alone = [Pool([one], CONTRACT).batch(torch.arange(len(one.images))) for one in parts]
+    found = loader.batch(torch.tensor(order))
+    alone = [Loader([one], CONTRACT).batch(torch.arange(len(one.images))) for one in parts]
     assert torch.equal(found, torch.cat(alone)[order])
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=7), st.integers(0, 4), st.integers(0, 5))
 def test_an_image_does_not_depend_on_who_else_is_in_the_batch(index: list[int], turn: int, seed: int) -> None:
-    pool = Pool([part(3, 40, 40, augment="efi"), part(4, 40, 40, 1, augment="hwsi")], CONTRACT, seed=seed)
-    together = pool.batch(torch.tensor(index), torch.full((len(index),), turn))
+    loader = Loader([part(3, 40, 40, augment="efi"), part(4, 40, 40, 1, augment="hwsi")], CONTRACT, seed=seed)
+    together = loader.batch(torch.tensor(index), torch.full((len(index),), turn))
     for number, image in zip(index, together, strict=True):
-        assert torch.allclose(pool.batch(numbers(number), numbers(turn))[0], image, atol=1e-5)
+        assert torch.allclose(loader.batch(numbers(number), numbers(turn))[0], image, atol=1e-5)
 
 
 def test_seed_and_turn_change_the_picture() -> None:
     parts = [part(1, 40, 40, augment="efi")]
     pictures = [
-        Pool(parts, CONTRACT, seed=seed).batch(numbers(0), numbers(turn)) for seed, turn in ((0, 0), (0, 1), (1, 0))
+        Loader(parts, CONTRACT, seed=seed).batch(numbers(0), numbers(turn)) for seed, turn in ((0, 0), (0, 1), (1, 0))
     ]
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert not torch.allclose(pictures[one], pictures[other], atol=0.1)
@@ -99,7 +99,7 @@ def test_seed_and_turn_change_the_picture() -> None:
 def test_a_pool_does_not_change_its_images() -> None:
     given = part(3, 40, 40, augment="hwsi")
     before = given.images.copy()
-    Pool([given], CONTRACT).batch(torch.arange(3), torch.arange(3))
+    Loader([given], CONTRACT).batch(torch.arange(3), torch.arange(3))
     assert np.array_equal(given.images, before)
 
 
@@ -107,8 +107,8 @@ def test_a_pool_does_not_change_its_images() -> None:
 def test_memory_mapped_images(tmp_path: object, channels: int) -> None:
     file = f"{tmp_path}/images.npy"
     np.save(file, part(3, channels=channels).images)
-    pool = Pool([Part(np.load(file, mmap_mode="c"), AUGMENTS["none"])], CONTRACT)
-    assert pool.batch(torch.arange(3)).shape == (3, 3, 32, 32)
+    loader = Loader([Part(np.load(file, mmap_mode="c"), AUGMENTS["none"])], CONTRACT)
+    assert loader.batch(torch.arange(3)).shape == (3, 3, 32, 32)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_memory_mapped_images(tmp_path: object, channels: int) -> None:
 )
 def test_parts_that_cannot_be_used(images: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Pool([Part(images, AUGMENTS["none"])], CONTRACT)
+        Loader([Part(images, AUGMENTS["none"])], CONTRACT)
 
 
 def test_in_order() -> None:
@@ -142,10 +142,10 @@ class Sums(nn.Module):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_predicting_keeps_the_order_and_the_models_mode(batch_size: int, training: bool) -> None:
-    pool, model = Pool([part(8)], CONTRACT), Sums().train(training)
+    loader, model = Loader([part(8)], CONTRACT), Sums().train(training)
     rows = numbers(5, 0, 7, 1, 2)
-    found = predict_logits(model, pool, rows, batch_size)
-    assert torch.allclose(found, pool.batch(rows).sum((2, 3)), atol=1e-3)
+    found = predict_logits(model, loader, rows, batch_size)
+    assert torch.allclose(found, loader.batch(rows).sum((2, 3)), atol=1e-3)
     assert model.training is training
 
 
@@ -157,7 +157,7 @@ def test_an_epoch_takes_every_image_once_in_steps_of_two_or_more(n: int, size: i
     draws = sampler.epoch(epoch)
     assert len(draws) == len(sampler)
     assert torch.equal(torch.cat([draw.index for draw in draws]).sort().values, rows)
-    assert (torch.cat([draw.turn for draw in draws]) == epoch).all()
+    assert (torch.cat([draw.epoch for draw in draws]) == epoch).all()
     lengths = [len(draw) for draw in draws]
     assert max(lengths) - min(lengths) <= 1
     assert min(lengths) >= 2, "batch normalisation cannot work on one image"
@@ -184,7 +184,7 @@ def test_balanced_sources_give_equal_shares_and_leave_no_image_behind(sizes: lis
     for epoch in range(4):
         draws = sampler.epoch(epoch)
         index = torch.cat([draw.index for draw in draws])
-        turn = torch.cat([draw.turn for draw in draws])
+        turn = torch.cat([draw.epoch for draw in draws])
         shares = [int(torch.isin(index, rows).sum()) for rows in sources]
         assert sum(shares) == sum(sizes)
         assert max(shares) - min(shares) <= 1

@@ -173,7 +173,7 @@ def covered(patients: int, images: int, by_patient: bool, sims: int = 250) -> di
     rng = np.random.default_rng(7)
     groups = np.arange(patients).repeat(images).astype(str) if by_patient else None
     truth = {"auroc": normal(1.0), "accuracy": normal(2**0.5 / 2)}
-    held = dict.fromkeys(truth, 0)
+    held_out = dict.fromkeys(truth, 0)
     for sim in range(sims):
         label, chance = binormal(patients, images, rng)
         seen = outcomes(np.eye(2)[label], two(chance), "binary", ["no", "yes"])
@@ -187,8 +187,8 @@ def covered(patients: int, images: int, by_patient: bool, sims: int = 250) -> di
             )
             assert found.low is not None
             assert found.high is not None
-            held[name] += found.low <= true <= found.high
-    return {name: hits / sims for name, hits in held.items()}
+            held_out[name] += found.low <= true <= found.high
+    return {name: hits / sims for name, hits in held_out.items()}
 
 
 @pytest.mark.slow
@@ -209,7 +209,7 @@ def test_only_resampling_patients_covers_the_truth_of_clustered_images() -> None
 @pytest.mark.parametrize(("sharper", "truth"), [(1.0, 0.0), (1.5, 0.0618), (3.0, 0.1505)])
 def test_calibration_intervals_cover_the_truth(sharper: float, truth: float) -> None:
     """A logit that is too sharp by a known factor; the truths are those of two million images."""
-    rng, held = np.random.default_rng(3), 0
+    rng, held_out = np.random.default_rng(3), 0
     for sim in range(150):
         logit = rng.normal(0, 1.5, 300)
         label = (rng.random(300) < sigmoid(logit)).astype(int)
@@ -217,8 +217,8 @@ def test_calibration_intervals_cover_the_truth(sharper: float, truth: float) -> 
         found = evaluate(np.eye(2)[label], chance, "binary", ["no", "yes"], bootstrap=300, seed=sim)["ece"]
         assert found.low is not None
         assert found.high is not None
-        held += found.low <= truth <= found.high
-    assert held / 150 >= 0.85
+        held_out += found.low <= truth <= found.high
+    assert held_out / 150 >= 0.85
 
 
 def test_too_few_or_too_easy_images_have_no_interval() -> None:

@@ -67,8 +67,8 @@ def test_starts_are_paired_on_every_division(found: Comparison) -> None:
             )
             assert one["probabilities"] != two["probabilities"] and one["id"] != two["id"]
     for repeat in range(2):
-        held = [row for record in found.cells("x") if record["repeat"] == repeat for row in record["rows"]]
-        assert sorted(held) == list(range(24))
+        held_out = [row for record in found.cells("x") if record["repeat"] == repeat for row in record["rows"]]
+        assert sorted(held_out) == list(range(24))
     half, whole = (found.cells("x", fraction=fraction)[0] for fraction in (0.5, 1.0))
     assert half["train_images"] < whole["train_images"] and half["rows"] == whole["rows"]
 

@@ -60,8 +60,8 @@ def fold_scores(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Accuracy on each fold, trained on the others."""
     scores = []
     for fold in range(folds.max() + 1):
-        held = folds == fold
-        scores.append((nearest_mean(x[~held], y[~held], x[held]) == y[held]).mean())
+        held_out = folds == fold
+        scores.append((nearest_mean(x[~held_out], y[~held_out], x[held_out]) == y[held_out]).mean())
     return np.array(scores)
 
 
@@ -117,19 +117,19 @@ def test_folds_hold_out_every_image_once_and_no_patient_twice() -> None:
     splits = list(Protocol(seeds=2, folds=4).splits(targets, groups))
     assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(2) for f in range(4)]
     for repeat in range(2):
-        held = np.concatenate([s.held for s in splits if s.repeat == repeat])
-        assert sorted(held.tolist()) == list(range(60))
+        held_out = np.concatenate([s.test for s in splits if s.repeat == repeat])
+        assert sorted(held_out.tolist()) == list(range(60))
     for split in splits:
-        assert not set(groups[split.train]) & set(groups[split.held])
-        assert targets[split.held].mean(0) == pytest.approx([0.5, 0.5], abs=0.2)
-    first, second = ([s.held.tolist() for s in splits if s.repeat == r] for r in range(2))
+        assert not set(groups[split.train]) & set(groups[split.test])
+        assert targets[split.test].mean(0) == pytest.approx([0.5, 0.5], abs=0.2)
+    first, second = ([s.test.tolist() for s in splits if s.repeat == r] for r in range(2))
     assert first != second
 
 
 def test_one_fold_holds_out_a_share() -> None:
     targets, groups = labels(20)
     splits = list(Protocol(seeds=3, folds=1, share=0.25).splits(targets, groups))
-    assert [(s.repeat, s.fold, len(s.held)) for s in splits] == [(0, 0, 15), (1, 0, 15), (2, 0, 15)]
+    assert [(s.repeat, s.fold, len(s.test)) for s in splits] == [(0, 0, 15), (1, 0, 15), (2, 0, 15)]
 
 
 def test_larger_fractions_hold_the_smaller_ones_by_patient() -> None:
@@ -137,7 +137,7 @@ def test_larger_fractions_hold_the_smaller_ones_by_patient() -> None:
     splits = list(Protocol(folds=2, fractions=(0.1, 0.5, 1.0)).splits(targets, groups))
     for tenth, half, whole in zip(splits[::3], splits[1::3], splits[2::3], strict=True):
         assert set(tenth.train) < set(half.train) < set(whole.train)
-        assert tenth.held.tolist() == whole.held.tolist()
+        assert tenth.test.tolist() == whole.test.tolist()
         assert len(half.train) == pytest.approx(len(whole.train) / 2, abs=6)
         assert not set(groups[tenth.train]) & set(groups[whole.train]) - set(groups[tenth.train])
 

@@ -15,7 +15,7 @@ import pytest
 from faulty_server import Answer, Server
 from PIL import Image
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.__main__ import main
 from training.download import download as downloading
 from training.download.fetch import fetch
@@ -145,7 +145,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
         item = Item("one.tar.gz", Remote(made.url("/one"), "the test", len(body), digest), into="images_001")
         monkeypatch.setattr(
-            downloading, "DOWNLOADS", Table("download", [Download("chestxray14", (item,)), DOWNLOADS["messidor"]])
+            downloading, "DOWNLOADS", Registry("download", [Download("chestxray14", (item,)), DOWNLOADS["messidor"]])
         )
         monkeypatch.setattr(downloading, "fetch", functools.partial(fetch, sleep=lambda seconds: None))
         yield made

@@ -17,7 +17,7 @@ from faulty_server import Answer, Server
 from filelock import FileLock
 
 from medzoo.core.errors import DataError, RunError, UnknownNameError
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.datasets import DATASETS, folder
 from training.download import download as module
 from training.download.archives import is_archive
@@ -83,7 +83,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             Item("images_001.tar.gz", remote("/1"), into="images_001"),
             Item("images_002.tar.gz", remote("/2"), into="images_002"),
         )
-        table = Table(
+        table = Registry(
             "download",
             [
                 Download("chestxray14", many),
@@ -207,7 +207,7 @@ def test_a_file_that_is_not_what_is_published_makes_no_folder(server: Server, tm
 def test_an_unsafe_archive_makes_no_folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answers["/evil"] = [Answer(zip_of({"set/a.tif": b"x", "../../evil.tif": b"x"}))]
     item = Item("kather.zip", Remote(server.url("/evil"), "the test"), unwrap=True)
-    monkeypatch.setattr(module, "DOWNLOADS", Table("download", [Download("kather2016", (item,))]))
+    monkeypatch.setattr(module, "DOWNLOADS", Registry("download", [Download("kather2016", (item,))]))
     with pytest.raises(DataError, match="leads out of its folder"):
         download("kather2016", tmp_path / "data", announce=print)
     assert folder("kather2016", tmp_path / "data") is None

@@ -18,7 +18,7 @@ from torch import nn
 from medzoo.core.errors import RunError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool, outputs, predict_logits
+from medzoo.engine.loader import Loader, Part, outputs, predict_logits
 from medzoo.engine.loop import fit
 from medzoo.engine.losses import make_loss
 from medzoo.engine.runtime import Execution, Statistics, seeded
@@ -28,9 +28,9 @@ from medzoo.engine.schedule import Plan
 TOP = Path(__file__).resolve().parents[1]
 
 
-def pool(count: int = 24) -> Pool:
+def loader(count: int = 24) -> Loader:
     images = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    return Pool([Part(images, AUGMENTS["efi"])], InputContract(32))
+    return Loader([Part(images, AUGMENTS["efi"])], InputContract(32))
 
 
 def network(arch: str = "test_resnet") -> nn.Module:
@@ -49,7 +49,7 @@ def trained(
     plan = Plan(**settings)  # type: ignore[arg-type]
     return fit(
         model,
-        pool(),
+        loader(),
         torch.eye(3)[torch.arange(24) % 3],
         Sampler([torch.arange(24)], plan.batch_size, seed=0),
         make_loss("multiclass"),
@@ -160,7 +160,7 @@ def test_no_memory_for_two_images_is_said() -> None:
 
 
 def test_predictions_take_as_many_images_as_there_is_room_for() -> None:
-    narrow, images = Narrow(5), pool()
+    narrow, images = Narrow(5), loader()
     found = predict_logits(narrow, images, torch.arange(24), batch_size=24)
     assert set(narrow.sizes) == {3}
     torch.testing.assert_close(found, predict_logits(network(), images, torch.arange(24)), rtol=1e-4, atol=1e-5)
@@ -169,7 +169,7 @@ def test_predictions_take_as_many_images_as_there_is_room_for() -> None:
 
 
 def test_features_too() -> None:
-    narrow, images = Narrow(5), pool()
+    narrow, images = Narrow(5), loader()
     parts = list(outputs(narrow.eval(), images, torch.arange(24), batch_size=24))
     assert [len(part) for part in parts] == narrow.sizes == [3] * 8
     assert not any(part.requires_grad for part in parts)

@@ -261,9 +261,9 @@ def test_patients_keep_together_and_intervals_resample_them(tiny: Path, tmp_path
     report = finetune(tiny, table(tmp_path / "data", patients), validation=0.4, **QUICK)
     assert report.data["split"] == "by patient"
     of = dict(zip(sorted(p.relative_to(tmp_path / "data").as_posix() for p in tmp_path.rglob("*.png")), patients))  # noqa: B905
-    held = {of[name] for name in report.ids}
-    assert len(report.ids) == 4 * len(held)
-    assert report.metrics.groups == len(held)
+    held_out = {of[name] for name in report.ids}
+    assert len(report.ids) == 4 * len(held_out)
+    assert report.metrics.groups == len(held_out)
     assert not any("No patients" in note for note in report.data["notes"])
 
 

@@ -49,9 +49,9 @@ def notes_of(data: Examples, validation: Any = None) -> str:
         ("----ee--", [4, 5], "6 images of no split are trained on"),
     ],
 )
-def test_the_own_split_is_used_by_default(splits: str, held: list[int], note: str) -> None:
+def test_the_own_split_is_used_by_default(splits: str, held_out: list[int], note: str) -> None:
     data = examples("abababab", splits)
-    assert np.flatnonzero(hold_out(data, None, SIZE)[1]).tolist() == held
+    assert np.flatnonzero(hold_out(data, None, SIZE)[1]).tolist() == held_out
     assert note in notes_of(data)
 
 
@@ -66,20 +66,20 @@ def test_a_share_overrides_the_own_split_and_says_so() -> None:
 
 def test_the_epoch_is_chosen_by_the_own_validation_images() -> None:
     data = examples("abababab", "ttttvvee")
-    held = hold_out(data, None, SIZE)[1]
-    sides = divide(data, held, selecting=True, seed=0)
-    assert (sides.train.tolist(), sides.select.tolist(), sides.held.tolist()) == ([0, 1, 2, 3], [4, 5], [6, 7])
-    assert divide(data, held, selecting=False, seed=0).train.tolist() == [0, 1, 2, 3, 4, 5]
+    held_out = hold_out(data, None, SIZE)[1]
+    split = divide(data, held_out, selecting=True, seed=0)
+    assert (split.train.tolist(), split.val.tolist(), split.test.tolist()) == ([0, 1, 2, 3], [4, 5], [6, 7])
+    assert divide(data, held_out, selecting=False, seed=0).train.tolist() == [0, 1, 2, 3, 4, 5]
     data = examples("abababab", "ttttttvv")  # held out themselves
     assert own_selection(data, hold_out(data, None, SIZE)[1]) is None
 
 
 def test_early_stopping_needs_an_own_split_by_patient() -> None:
     data = examples("abababab", "ttttvvee", ["p1", "p2", "p3", "", "p1", "", "p4", "p5"])
-    held = hold_out(data, None, SIZE)[1]
+    held_out = hold_out(data, None, SIZE)[1]
     with pytest.raises(DataError, match=r"1 patients \(p1\) are among both the training and the validation.*leave pat"):
-        divide(data, held, selecting=True, seed=0)
-    assert len(divide(data, held, selecting=False, seed=0).train) == 6
+        divide(data, held_out, selecting=True, seed=0)
+    assert len(divide(data, held_out, selecting=False, seed=0).train) == 6
 
 
 @pytest.mark.parametrize("form", [list, tuple, torch.tensor, np.array])
@@ -102,8 +102,8 @@ def test_patients_on_both_sides_are_an_error_where_the_sides_were_given() -> Non
     data = examples("abababab", "ttteeeet", patients)
     with pytest.raises(DataError, match=r"1 patients \(p2\) are on both sides.*validation=0.2 makes one by patient"):
         hold_out(data, None, SIZE)
-    shared, held = hold_out(data, 0.25, SIZE)
-    assert shared_patients(shared, held) == []
+    shared, held_out = hold_out(data, 0.25, SIZE)
+    assert shared_patients(shared, held_out) == []
     mask = data.splits == "test"
     assert "1 patients are on both sides of the mask" in notes_of(data, mask)
     assert "patients of 2 of 8 images are not known" in notes_of(data, 0.25)
@@ -116,9 +116,9 @@ def test_patients_on_both_sides_are_an_error_where_the_sides_were_given() -> Non
 def test_other_data_is_joined_and_its_classes_brought_into_order() -> None:
     train = examples("abcabc", patients=list("uvwxyz"), classes="abc")
     other = examples("cb", classes="bc")
-    joined, held = hold_out(train, replace(other, task="multiclass"), SIZE)
-    assert held.tolist() == [False] * 6 + [True] * 2
-    assert joined.targets[held].argmax(1).tolist() == [2, 1]
+    joined, held_out = hold_out(train, replace(other, task="multiclass"), SIZE)
+    assert held_out.tolist() == [False] * 6 + [True] * 2
+    assert joined.targets[held_out].argmax(1).tolist() == [2, 1]
     assert joined.patients is not None and joined.patients.tolist() == [*"uvwxyz", "", ""]
     assert "No held-out image is a: not measured." in joined.notes
     np.testing.assert_array_equal(joined.images, np.concatenate([train.images, other.images]))
@@ -154,7 +154,7 @@ def test_any_data_is_divided_honestly_or_refused(
     size = len(labels)
     data = examples(labels, splits[:size], people[:size] if known else None, classes="abc")
     try:
-        divided, held = hold_out(data, validation, SIZE)
+        divided, held_out = hold_out(data, validation, SIZE)
     except DataError as error:
         assert (
             "cannot" in str(error)
@@ -163,9 +163,9 @@ def test_any_data_is_divided_honestly_or_refused(
             or "held out" in str(error)
         )
         return
-    assert held.any() and not held.all() and len(divided) == size
-    assert shared_patients(divided, held) == []
-    assert len(set(np.array(list(labels))[~held])) > 1
+    assert held_out.any() and not held_out.all() and len(divided) == size
+    assert shared_patients(divided, held_out) == []
+    assert len(set(np.array(list(labels))[~held_out])) > 1
     again = hold_out(data, validation, SIZE)[1]
-    np.testing.assert_array_equal(held, again)
+    np.testing.assert_array_equal(held_out, again)
     assert ("No patients are known" in " ".join(divided.notes)) == (not known)

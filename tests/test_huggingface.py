@@ -61,8 +61,8 @@ def test_the_parts_of_a_dictionary_are_the_own_split() -> None:
         "test": made([40], {"label": GRADES}, label=[1]),
     }
     for data in (parts, datasets.DatasetDict(parts)):
-        examples, held = hold_out(load_examples(data, SIZE), None, SIZE)
-        assert examples.ids == ("train/0", "train/1", "train/2", "test/0") and held.tolist() == [False] * 3 + [True]
+        examples, held_out = hold_out(load_examples(data, SIZE), None, SIZE)
+        assert examples.ids == ("train/0", "train/1", "train/2", "test/0") and held_out.tolist() == [False] * 3 + [True]
         assert examples.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
         with pytest.raises(DataError, match="a part named 'extra'; expected train, validation and test"):
             records_of({**data, "extra": parts["test"]})

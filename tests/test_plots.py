@@ -78,8 +78,8 @@ def test_the_curves_carry_the_numbers_that_were_measured() -> None:
 
 def test_the_epoch_that_was_kept_is_marked() -> None:
     axes = draw(findings("binary"), "training").axes[1]
-    held, chose, kept = axes.lines
-    assert held.get_ydata() == pytest.approx([0.5, 0.6, 0.7])
+    held_out, chose, kept = axes.lines
+    assert held_out.get_ydata() == pytest.approx([0.5, 0.6, 0.7])
     assert chose.get_ydata() == pytest.approx([0.4, 0.5, 0.6])
     assert list(kept.get_xdata()) == [2, 2]
 

@@ -16,7 +16,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from medzoo.core.errors import MedzooError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Pool, predict_logits
+from medzoo.engine.loader import Loader, predict_logits
 from medzoo.engine.losses import probabilities
 from medzoo.engine.runtime import Execution
 from medzoo.engine.schedule import Plan
@@ -74,7 +74,7 @@ def test_impossible_numbers_are_refused(changes: dict[str, int]) -> None:
 
 def test_the_two_recipes_differ_in_what_is_said_of_other_sources_labels(gathered: Gather) -> None:
     paper, ours = gathered("all", "paper"), gathered("all", "medzoo")
-    assert paper.targets.shape == ours.targets.shape == (len(paper.held), 22)
+    assert paper.targets.shape == ours.targets.shape == (len(paper.held_out), 22)
     for corpus, absent in ((paper, 0.0), (ours, np.nan)):
         for part in corpus.slices:
             own = corpus.columns(part.source)
@@ -86,13 +86,13 @@ def test_the_two_recipes_differ_in_what_is_said_of_other_sources_labels(gathered
 
 def test_both_are_judged_on_the_same_images(gathered: Gather) -> None:
     paper, ours = gathered("all", "paper"), gathered("all", "medzoo")
-    assert np.array_equal(paper.held, ours.held)
+    assert np.array_equal(paper.held_out, ours.held_out)
     for part in paper.slices:
-        held = paper.held[part.rows]
-        assert 0.03 < held.mean() < 0.25
+        held_out = paper.held_out[part.rows]
+        assert 0.03 < held_out.mean() < 0.25
         patients = part.cache.patients
         assert patients is not None
-        assert not set(patients[held]) & set(patients[~held])
+        assert not set(patients[held_out]) & set(patients[~held_out])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_classes_are_weighed_only_where_said_and_by_training_images(
     corpus = gathered(source, recipe)
     found = pretrain._weights(corpus, RECIPES[recipe])
     for part in corpus.slices:
-        mine, train = found[part.rows], ~corpus.held[part.rows]
+        mine, train = found[part.rows], ~corpus.held_out[part.rows]
         if part.source.name in weighed:
             want = compute_sample_weight("balanced", part.cache.targets[train].argmax(1))
             assert np.allclose(mine[train], want)
@@ -135,14 +135,14 @@ def test_a_run_draws_from_its_training_images_as_its_recipe_says(
     accelerator = Execution("cpu").accelerator()
     pretrain._train(model, corpus, RECIPES[recipe], Options(), accelerator, tmp_path, None, None)  # type: ignore[arg-type]
     sampler = taken["sampler"]
-    assert len(taken["weights"]) == len(corpus.held)
+    assert len(taken["weights"]) == len(corpus.held_out)
     counts = {part.source.name: 0 for part in corpus.slices}
     for epoch in range(3):
         for draw in sampler.epoch(epoch):
-            assert not corpus.held[draw.index].any()
+            assert not corpus.held_out[draw.index].any()
             for part in corpus.slices:
                 counts[part.source.name] += int(corpus.of(part.source)[draw.index].sum())
-    sizes = {part.source.name: int((~corpus.held[part.rows]).sum()) for part in corpus.slices}
+    sizes = {part.source.name: int((~corpus.held_out[part.rows]).sum()) for part in corpus.slices}
     assert len(set(sizes.values())) == 3
     if RECIPES[recipe].balanced:
         assert max(counts.values()) - min(counts.values()) <= 3  # one an epoch, where three do not divide it
@@ -153,15 +153,15 @@ def test_a_run_draws_from_its_training_images_as_its_recipe_says(
 def test_every_label_is_measured_and_those_of_one_class_are_named(gathered: Gather, tmp_path: Path) -> None:
     corpus = gathered("all", "medzoo")
     model = start(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
-    pool = Pool(corpus.parts(RECIPES["medzoo"]), InputContract(32), "cpu")
+    loader = Loader(corpus.parts(RECIPES["medzoo"]), InputContract(32), "cpu")
     accelerator: Accelerator = Execution("cpu").accelerator()
-    found = validate(model, pool, corpus, accelerator)
+    found = validate(model, loader, corpus, accelerator)
     assert list(found) == ["cxr", "hwsi", "efi"]
     every = set()
     for part in corpus.slices:
         member, values = part.source, found[part.source.name]
-        rows = np.flatnonzero(corpus.held & corpus.of(member))
-        logits = predict_logits(model, pool, torch.from_numpy(rows))[:, corpus.columns(member)]
+        rows = np.flatnonzero(corpus.held_out & corpus.of(member))
+        logits = predict_logits(model, loader, torch.from_numpy(rows))[:, corpus.columns(member)]
         scores = probabilities(logits, member.task)
         truth = corpus.targets[rows][:, corpus.columns(member)]
         assert {*values["labels"], *values["left_out"]} >= (set(member.labels) if len(member.labels) > 2 else set())

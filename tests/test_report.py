@@ -258,8 +258,8 @@ def test_features_are_saved_where_there_are_any(tiny: Path, tmp_path: Path) -> N
     values = np.zeros((len(report.examples), 4), np.float32)
     object.__setattr__(report, "features", Features("tiny", values, report.examples))
     folder = report.save(tmp_path / "mine")
-    with np.load(folder / "features.npz") as held:
-        assert held["features"].shape == (90, 4)
+    with np.load(folder / "features.npz") as held_out:
+        assert held_out["features"].shape == (90, 4)
     assert not (report.save(tmp_path / "mine", images=False) / "features.npz").exists()
 
 

@@ -14,7 +14,7 @@ from medzoo.engine.sampling import Draw, Sampler
 
 def drawn(sampler: Sampler, epoch: int) -> tuple[list[int], list[int]]:
     draws = sampler.epoch(epoch)
-    return torch.cat([d.index for d in draws]).tolist(), torch.cat([d.turn for d in draws]).tolist()
+    return torch.cat([d.index for d in draws]).tolist(), torch.cat([d.epoch for d in draws]).tolist()
 
 
 def sources(*sizes: int) -> list[torch.Tensor]:
@@ -40,7 +40,7 @@ def test_an_epoch_is_the_same_whenever_it_is_asked_for() -> None:
     for epoch in range(4):
         one.epoch(epoch)
     for mine, other in zip(one.epoch(2), two.epoch(2), strict=True):
-        assert torch.equal(mine.index, other.index) and torch.equal(mine.turn, other.turn)
+        assert torch.equal(mine.index, other.index) and torch.equal(mine.epoch, other.epoch)
 
 
 def test_seed_and_epoch_change_the_order() -> None:
@@ -105,5 +105,5 @@ def test_a_draw_splits_into_all_of_itself(parts: int) -> None:
     draw = Draw(torch.arange(13), torch.arange(13) * 2)
     split = draw.split(parts)
     assert torch.equal(torch.cat([d.index for d in split]), draw.index)
-    assert torch.equal(torch.cat([d.turn for d in split]), draw.turn)
+    assert torch.equal(torch.cat([d.epoch for d in split]), draw.epoch)
     assert max(map(len, split)) - min(map(len, split)) <= 1

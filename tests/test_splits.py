@@ -57,9 +57,9 @@ def test_the_order_of_the_rows_does_not_matter(data: tuple, seed: int, random: o
 def test_both_sides_have_images(data: tuple, fraction: float, seed: int) -> None:
     targets, groups = data
     if len(set(groups)) >= 2:
-        held = holdout(targets, groups, fraction, seed)
-        assert held.any()
-        assert not held.all()
+        held_out = holdout(targets, groups, fraction, seed)
+        assert held_out.any()
+        assert not held_out.all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,10 +71,10 @@ def test_both_sides_have_images(data: tuple, fraction: float, seed: int) -> None
 def test_single_images_are_dealt_out_class_by_class(labels: list[int], share: tuple[float, int], seed: int) -> None:
     """Of n images of a class, floor(n * share) or one more are held out."""
     fraction, folds = share
-    held = holdout(np.eye(4)[labels], [f"image:{i}" for i in range(len(labels))], fraction, seed)
+    held_out = holdout(np.eye(4)[labels], [f"image:{i}" for i in range(len(labels))], fraction, seed)
     for label in set(labels):
         mine = np.array(labels) == label
-        assert mine.sum() // folds <= held[mine].sum() <= -(-mine.sum() // folds)
+        assert mine.sum() // folds <= held_out[mine].sum() <= -(-mine.sum() // folds)
 
 
 def test_the_seed_changes_the_split() -> None:
@@ -105,15 +105,15 @@ def test_one_patient_cannot_be_split() -> None:
 
 @pytest.mark.parametrize("fraction", [0.01, 0.02, 0.03, 0.07, 0.15, 0.3, 1 / 3, 0.4])
 def test_the_share_is_about_what_was_asked_for(fraction: float) -> None:
-    held = holdout(np.eye(2)[[0, 1] * 500], [f"image:{i}" for i in range(1000)], fraction, 0)
-    assert held.mean() == pytest.approx(fraction, abs=0.005)
+    held_out = holdout(np.eye(2)[[0, 1] * 500], [f"image:{i}" for i in range(1000)], fraction, 0)
+    assert held_out.mean() == pytest.approx(fraction, abs=0.005)
 
 
 def test_large_patients_do_not_push_the_share_far_off() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat([f"patient:{i}" for i in range(82)], rng.integers(20, 170, 82))  # as BreakHis
-    held = holdout(np.eye(2)[rng.integers(0, 2, len(groups))], groups, 0.1, 0)
-    assert held.mean() == pytest.approx(0.1, abs=0.02)
+    held_out = holdout(np.eye(2)[rng.integers(0, 2, len(groups))], groups, 0.1, 0)
+    assert held_out.mean() == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_patient_and_an_image_of_one_name_are_two_groups() -> None:

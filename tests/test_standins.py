@@ -215,10 +215,10 @@ def mean_recall(records: Records, features: Callable[[Image.Image], NDArray[np.f
     y = records.targets[:, -1].astype(int) if records.task == "multilabel" else records.labels
     recalls = []
     for seed in range(3):
-        held = holdout(records.targets, groups_of(records.paths, records.patients), 0.3, seed)
+        held_out = holdout(records.targets, groups_of(records.paths, records.patients), 0.3, seed)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000))
-        guess = model.fit(x[~held], y[~held]).predict(x[held])
-        recalls += [np.mean(guess[y[held] == label] == label) for label in np.unique(y[held])]
+        guess = model.fit(x[~held_out], y[~held_out]).predict(x[held_out])
+        recalls += [np.mean(guess[y[held_out] == label] == label) for label in np.unique(y[held_out])]
     return float(np.mean(recalls))
 
 

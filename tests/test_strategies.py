@@ -107,7 +107,7 @@ def test_no_image_goes_through_the_network_for_nothing(
     model.conv1.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
     report = finetune(model, DATA, strategy=name, **QUICK)
     assert sum(seen) == passes * 24
-    rows = np.flatnonzero(report.held)
+    rows = np.flatnonzero(report.held_out)
     found = predict(report.model, [report.examples.images[row] for row in rows]).probabilities
     assert report.probabilities == pytest.approx(found, abs=1e-4)
 
@@ -121,7 +121,7 @@ def test_a_head_alone_leaves_the_network_as_it_was(name: str, tiny: Path) -> Non
     assert report.features is not None
     assert report.features.values.shape == (24, 96)
     with torch.inference_mode():
-        head = report.model.fc(torch.from_numpy(report.features.values[report.held]))
+        head = report.model.fc(torch.from_numpy(report.features.values[report.held_out]))
     assert head.softmax(1).numpy() == pytest.approx(report.probabilities, abs=1e-4)
 
 
@@ -224,14 +224,14 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     predict = job_module.Job.predict
 
     def look(job: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
-        if torch.equal(asked, job.sides.select):
-            rows[:] = [set(side.tolist()) for side in (job.sides.train, job.sides.select, job.sides.held)]
+        if torch.equal(asked, job.split.val):
+            rows[:] = [set(side.tolist()) for side in (job.split.train, job.split.val, job.split.test)]
             kept.append(values(net))
         found.append(predict(job, net, images, asked))
         return found[-1]
 
     def judge(job: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
-        return {"accuracy": next(script) if torch.equal(asked, job.sides.select) else float(len(kept))}
+        return {"accuracy": next(script) if torch.equal(asked, job.split.val) else float(len(kept))}
 
     found: list[Any] = []
     monkeypatch.setattr(job_module.Job, "predict", look)
@@ -245,11 +245,11 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     assert report.probabilities is found[2], "two calls an epoch: the held-out images come first"
     for key, value in report.model.state_dict().items():
         assert torch.equal(value, kept[1][key]), key
-    train, select, held = rows
+    train, select, held_out = rows
     assert not train & select
-    assert not held & (train | select)
-    assert train | select | held == set(range(24))
-    assert report.data["train"]["images"] + report.data["selection"]["images"] == 24 - len(held)
+    assert not held_out & (train | select)
+    assert train | select | held_out == set(range(24))
+    assert report.data["train"]["images"] + report.data["selection"]["images"] == 24 - len(held_out)
     assert any("chose epoch 2 of 4, by accuracy; the held-out images chose nothing" in n for n in report.data["notes"])
 
 

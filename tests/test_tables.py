@@ -9,7 +9,7 @@ import pytest
 
 import medzoo
 from medzoo.core.errors import MedzooError, UnknownNameError
-from medzoo.core.registry import Table, unknown
+from medzoo.core.registry import Registry, unknown
 from medzoo.engine.augment import AUGMENTS
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import WEIGHTS, arms, list_models
@@ -22,7 +22,7 @@ class Fruit:
     name: str
 
 
-FRUIT = Table("fruit", [Fruit("pear"), Fruit("apple"), Fruit("plum")])
+FRUIT = Registry("fruit", [Fruit("pear"), Fruit("apple"), Fruit("plum")])
 
 
 def test_a_table_keeps_its_order_and_is_a_mapping() -> None:
@@ -35,7 +35,7 @@ def test_a_table_keeps_its_order_and_is_a_mapping() -> None:
 
 def test_two_entries_of_one_name_fail_at_import() -> None:
     with pytest.raises(ValueError, match="two entries of the fruit table are named 'plum'"):
-        Table("fruit", [Fruit("plum"), Fruit("pear"), Fruit("plum")])
+        Registry("fruit", [Fruit("plum"), Fruit("pear"), Fruit("plum")])
 
 
 def test_an_unknown_name_brings_the_nearest_ones() -> None:

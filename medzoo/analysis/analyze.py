@@ -12,14 +12,21 @@ from typing import Any, TypeVar
 from medzoo.analysis.compatibility import InapplicableError
 from medzoo.analysis.distance import block_distances, head_distance
 from medzoo.analysis.held_out import held_out_by
-from medzoo.analysis.measurements import Pair, check_stages, look, probe_stages, score_shuffled, walk
+from medzoo.analysis.measurements import (
+    Pair,
+    check_stages,
+    extract_stage_features,
+    interpolate,
+    probe_stages,
+    score_shuffled,
+)
 from medzoo.analysis.result import Analysis
 from medzoo.analysis.scoring import Scorer, metric_of
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples, aligned, load_examples
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool
-from medzoo.engine.runtime import best_device, swift
+from medzoo.engine.loader import Loader, Part
+from medzoo.engine.runtime import best_device, flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, ModelInfo
 
@@ -97,7 +104,7 @@ def analyze(
     pair = Pair(
         first.to(where),
         second.to(where),
-        (Pool([part], contracts[0], where), Pool([part], contracts[1], where)),
+        (Loader([part], contracts[0], where), Loader([part], contracts[1], where)),
         examples,
         measured,
         Scorer.of(examples, metric_of(examples.task, metric), seed),
@@ -106,7 +113,7 @@ def analyze(
     )
     left_out: dict[str, str] = {}
 
-    def tried(part: str, work: Callable[[], T]) -> T | None:
+    def run_part(part: str, work: Callable[[], T]) -> T | None:
         try:
             return work()
         except InapplicableError as reason:
@@ -117,13 +124,13 @@ def analyze(
         check_stages(pair)
         return True
 
-    with swift():
-        alike = tried("similarity", compared) or False
-        similarity, features = tried("features", lambda: look(pair, alike)) or ((), {})
-        blocks = tried("distance", lambda: block_distances(first, second)) or ()
-        heads = tried("distance of the heads", lambda: head_distance(first, second))
+    with flush_denormals():
+        alike = run_part("similarity", compared) or False
+        similarity, features = run_part("features", lambda: extract_stage_features(pair, alike)) or ((), {})
+        blocks = run_part("distance", lambda: block_distances(first, second)) or ()
+        heads = run_part("distance of the heads", lambda: head_distance(first, second))
         shuffled = [
-            tried(f"shuffled tiles, {network}", partial(score_shuffled, pair, network, tiles))
+            run_part(f"shuffled tiles, {network}", partial(score_shuffled, pair, network, tiles))
             for network in ("before", "after")
         ]
         return Analysis(
@@ -135,9 +142,9 @@ def analyze(
             metric=pair.scorer.metric,
             similarity=similarity,
             distance=blocks if heads is None else (*blocks, heads),
-            line=tried("straight line", lambda: walk(pair, points, recalibrate)),
+            line=run_part("straight line", lambda: interpolate(pair, points, recalibrate)),
             shuffled=tuple(curve for curve in shuffled if curve is not None),
-            truncation=tried("truncation", lambda: probe_stages(pair, features)) or (),
+            truncation=run_part("truncation", lambda: probe_stages(pair, features)) or (),
             left_out=left_out,
             notes=(*examples.notes, *notes),
             settings={

@@ -34,9 +34,9 @@ def held_out_by(
     left = set(examples.ids)
     known = False
     for network in given:
-        held = _held_out(network, zoo) & set(examples.ids)
-        if held:
-            known, left = True, left & held
+        held_out = _held_out(network, zoo) & set(examples.ids)
+        if held_out:
+            known, left = True, left & held_out
     if not known:
         return everything, ()
     if not left:

@@ -20,7 +20,7 @@ from medzoo.analysis.stage_probes import Truncated, few_enough, truncation_curve
 from medzoo.analysis.stages import stages_of, watched
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
-from medzoo.engine.loader import Pool, in_order, predict_logits
+from medzoo.engine.loader import Loader, in_order, predict_logits
 from medzoo.models.info import Model
 
 # Statistics of batch normalisation need no more images than these, at every point of the line.
@@ -46,7 +46,7 @@ class Pair:
 
     before: Model
     after: Model
-    pools: tuple[Pool, Pool]
+    loaders: tuple[Loader, Loader]
     examples: Examples
     measured: NDArray[np.int64]
     scorer: Scorer
@@ -68,7 +68,7 @@ def check_stages(pair: Pair) -> None:
 
 
 @torch.inference_mode()
-def look(pair: Pair, compared: bool) -> tuple[tuple[LayerSimilarity, ...], Features]:
+def extract_stage_features(pair: Pair, compared: bool) -> tuple[tuple[LayerSimilarity, ...], Features]:
     """Show all images to the networks once.
 
     Args:
@@ -90,18 +90,18 @@ def look(pair: Pair, compared: bool) -> tuple[tuple[LayerSimilarity, ...], Featu
         advance = stack.enter_context(bar("looking at features", count))
         for part in in_order(count, pair.batch_size):
             rows = torch.arange(part.start, part.stop)
-            pair.before.forward_features(pair.pools[0].batch(rows))
+            pair.before.forward_features(pair.loaders[0].batch(rows))
             for name, values in features.items():
                 values[part] = before[name].cpu().numpy()
             if compared:
-                pair.after.forward_features(pair.pools[1].batch(rows))
+                pair.after.forward_features(pair.loaders[1].batch(rows))
             for name, cka in alike.items():
                 cka.add(before[name], after[name])
             advance(len(rows), "")
     return tuple(LayerSimilarity(name, cka.value()) for name, cka in alike.items()), features
 
 
-def walk(pair: Pair, count: int, measure: bool) -> Line:
+def interpolate(pair: Pair, count: int, measure: bool) -> Line:
     """Score networks on the straight line between two.
 
     Args:
@@ -123,7 +123,7 @@ def walk(pair: Pair, count: int, measure: bool) -> Line:
         for network in points(pair.before, pair.after, shares):
             if measure:
                 recalibrate(network, _calibration(pair))
-            logits = predict_logits(network, pair.pools[1], rows, pair.batch_size)
+            logits = predict_logits(network, pair.loaders[1], rows, pair.batch_size)
             scores.append(scorer.score_logits(logits, bootstrap=0).value)
             losses.append(scorer.loss(logits))
             advance(1, "")
@@ -136,7 +136,7 @@ def _calibration(pair: Pair) -> Iterator[Tensor]:
     order = torch.randperm(len(pair.examples), generator=torch.Generator().manual_seed(pair.seed))
     order = order[:CALIBRATION_IMAGES]
     for rows in order.tensor_split(max(1, len(order) // pair.batch_size)):
-        yield pair.pools[1].batch(rows)
+        yield pair.loaders[1].batch(rows)
 
 
 def score_shuffled(pair: Pair, name: str, tiles: Sequence[int]) -> Shuffled:
@@ -153,16 +153,16 @@ def score_shuffled(pair: Pair, name: str, tiles: Sequence[int]) -> Shuffled:
     Raises:
         InapplicableError: The network has no head for the data, or the images are too small.
     """
-    model, pool = (pair.before, pair.pools[0]) if name == "before" else (pair.after, pair.pools[1])
+    model, loader = (pair.before, pair.loaders[0]) if name == "before" else (pair.after, pair.loaders[1])
     check_head(model, pair.examples)
     scorer, rows = pair.scorer.take(pair.measured), torch.from_numpy(pair.measured)
     scores = []
     with bar(f"shuffling tiles for {name}", len(tiles), "sizes") as advance:
         for k in tiles:
             logits = (
-                shuffled_logits(model, pool, rows, k, pair.seed, pair.batch_size)
+                shuffled_logits(model, loader, rows, k, pair.seed, pair.batch_size)
                 if k > 1
-                else predict_logits(model, pool, rows, pair.batch_size)
+                else predict_logits(model, loader, rows, pair.batch_size)
             )
             scores.append(scorer.score_logits(logits))
             advance(1, "")

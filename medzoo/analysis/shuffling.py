@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medzoo.analysis.compatibility import InapplicableError
-from medzoo.engine.loader import Pool, in_order
+from medzoo.engine.loader import Loader, in_order
 from medzoo.metrics import Estimate
 from medzoo.models.info import Model
 
@@ -85,7 +85,7 @@ def shuffle_tiles(images: Tensor, orders: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def shuffled_logits(model: Model, pool: Pool, rows: Tensor, tiles: int, seed: int, batch_size: int) -> Tensor:
+def shuffled_logits(model: Model, loader: Loader, rows: Tensor, tiles: int, seed: int, batch_size: int) -> Tensor:
     """Logits of a model in evaluation mode for images in tiles, shuffled as the network would see them.
 
     Args:
@@ -101,4 +101,4 @@ def shuffled_logits(model: Model, pool: Pool, rows: Tensor, tiles: int, seed: in
     """
     orders = tile_orders(len(rows), tiles, seed)
     parts = in_order(len(rows), batch_size)
-    return torch.cat([model(shuffle_tiles(pool.batch(rows[part]), orders[part])).float().cpu() for part in parts])
+    return torch.cat([model(shuffle_tiles(loader.batch(rows[part]), orders[part])).float().cpu() for part in parts])

@@ -106,7 +106,7 @@ def compare(
     grid = make_grid(examples, starts, protocol, strategies, contract.size, options)
     total, seen = len(grid), 0
 
-    def told(record: dict[str, Any]) -> None:
+    def on_result(record: dict[str, Any]) -> None:
         nonlocal seen
         seen += 1
         what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
@@ -114,7 +114,7 @@ def compare(
         end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
         say(f"  {examples.name}: {what}{share}: {end}")
 
-    records = run_cells(grid, examples, None if cells is None else Path(cells), workers, told)
+    records = run_cells(grid, examples, None if cells is None else Path(cells), workers, on_result)
     if seen < total:
         say(f"  {examples.name}: {total - seen} of {total} runs were done before")
     if all(record["status"] != DONE for record in records):

@@ -19,7 +19,7 @@ PARTS = 20
 
 
 @dataclass(frozen=True)
-class Split:
+class Fold:
     """One division of a data set.
 
     Attributes:
@@ -27,14 +27,14 @@ class Split:
         fold: Which of its folds is held out; 0 where there is one.
         fraction: Share of the training images that is used.
         train: ``int64 [n]`` rows to train on.
-        held: ``int64 [m]`` rows to measure on.
+        test: ``int64 [m]`` rows to measure on.
     """
 
     repeat: int
     fold: int
     fraction: float
     train: NDArray[np.int64]
-    held: NDArray[np.int64]
+    test: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Protocol:
                 f"fractions are {given}; they are drawn in steps of {1 / PARTS:g}: give different ones, from that on"
             )
 
-    def splits(self, targets: NDArray[Any], groups: NDArray[np.str_]) -> Iterator[Split]:
+    def splits(self, targets: NDArray[Any], groups: NDArray[np.str_]) -> Iterator[Fold]:
         """All divisions, by patient and stratified by label.
 
         Args:
@@ -84,7 +84,7 @@ class Protocol:
 
         Example:
             >>> two = Protocol(folds=2).splits(np.eye(2)[[0, 0, 1, 1]], np.array(list("abcd")))
-            >>> [split.held.tolist() for split in two]
+            >>> [split.test.tolist() for split in two]
             [[0, 3], [1, 2]]
         """
         for repeat in range(self.seeds):
@@ -93,7 +93,7 @@ class Protocol:
             else:
                 fold = fold_of(targets, groups, self.folds, repeat)
             for number in range(self.folds):
-                held, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+                held_out, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
                 part = _parts(targets[train], groups[train], repeat)
                 for fraction in self.fractions:
                     used = train[part < max(1, round(fraction * (part.max() + 1)))]
@@ -101,7 +101,7 @@ class Protocol:
                         raise DataError(
                             f"{fraction:g} of {len(train)} training images leaves {len(used)}; give a larger share"
                         )
-                    yield Split(repeat, number, fraction, used, held)
+                    yield Fold(repeat, number, fraction, used, held_out)
 
 
 def _parts(targets: NDArray[Any], groups: NDArray[np.str_], seed: int) -> NDArray[np.int64]:

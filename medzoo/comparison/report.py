@@ -205,8 +205,8 @@ def division(comparison: Comparison) -> str:
     if not done:
         return f"{how}."
     train = round(sum(record["train_images"] for record in done) / len(done))
-    held = round(sum(len(record["rows"]) for record in done) / len(done))
-    return f"{how}; {train:,} images to train on and {held:,} to measure on in the mean."
+    held_out = round(sum(len(record["rows"]) for record in done) / len(done))
+    return f"{how}; {train:,} images to train on and {held_out:,} to measure on in the mean."
 
 
 def sentences(view: View) -> list[str]:

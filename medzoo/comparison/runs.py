@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo._version import __version__
-from medzoo.comparison.protocol import Split
+from medzoo.comparison.protocol import Fold
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.engine.interrupts import Stopped
@@ -62,7 +62,7 @@ class Cell:
     data: str
     fingerprint: str
     strategy: str
-    split: Split
+    split: Fold
     scheme: str
     image_size: int
     options: Mapping[str, Any]
@@ -139,14 +139,14 @@ def _head(cell: Cell) -> dict[str, Any]:
 
 
 def _outcome(cell: Cell, examples: Examples, device: str | None) -> dict[str, Any]:
-    rows = np.sort(np.concatenate([cell.split.train, cell.split.held]))
+    rows = np.sort(np.concatenate([cell.split.train, cell.split.test]))
     mine = examples if len(rows) == len(examples) else examples.take(rows)
     mine = replace(mine, splits=None)  # the data's own split has no say in a division made here
-    held = np.isin(rows, cell.split.held)
+    held_out = np.isin(rows, cell.split.test)
     report = finetune(
         cell.start.folder,
         mine,
-        validation=held,
+        validation=held_out,
         strategy=cell.strategy,
         image_size=cell.image_size,
         seed=cell.seed,
@@ -154,7 +154,7 @@ def _outcome(cell: Cell, examples: Examples, device: str | None) -> dict[str, An
         **cell.options,
     )
     return {
-        "rows": rows[held].tolist(),
+        "rows": rows[held_out].tolist(),
         "probabilities": _rounded(report.probabilities),
         "history": report.history,
         "settings": report.settings,

@@ -23,7 +23,7 @@ from medzoo.engine.runtime import best_device
 BACKENDS = ("loky", "dask", "ray", "sequential")
 
 # Called with each cell's record as soon as there is one.
-Told = Callable[[dict[str, Any]], None]
+OnResult = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Workers:
 
 
 def run_cells(
-    cells: Sequence[Cell], examples: Examples, folder: Path | None, workers: Workers, told: Told
+    cells: Sequence[Cell], examples: Examples, folder: Path | None, workers: Workers, on_result: OnResult
 ) -> list[dict[str, Any]]:
     """Run those cells that are not done yet.
 
@@ -79,7 +79,7 @@ def run_cells(
         if folder is not None and record["status"] == DONE:
             write_json(folder / f"{record['id']}.json", record)
         records[record["id"]] = record
-        told(record)
+        on_result(record)
     # An arm's name is not part of a cell: the same weight may stand under two names.
     return [{**records[cell.id], "arm": cell.start.arm} for cell in cells]
 

@@ -19,7 +19,7 @@ class MedzooError(Exception):
 
 
 class UnknownNameError(MedzooError, KeyError):
-    """A name that stands in no table; a ``KeyError`` too, so that ``Table.get`` gives its default."""
+    """A name that stands in no table; a ``KeyError`` too, so that ``Registry.get`` gives its default."""
 
     __str__ = Exception.__str__  # KeyError's own shows the message in quotes
 

@@ -21,7 +21,7 @@ class Named(Protocol):
 E = TypeVar("E", bound=Named)
 
 
-class Table(Mapping[str, E], Generic[E]):
+class Registry(Mapping[str, E], Generic[E]):
     """A read-only mapping from a name to its entry, in the order given.
 
     Args:

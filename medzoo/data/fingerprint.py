@@ -29,15 +29,15 @@ def fingerprint(examples: Examples) -> str:
     return digest.hexdigest()
 
 
-def copies(examples: Examples, held: NDArray[np.bool_]) -> int:
+def copies(examples: Examples, held_out: NDArray[np.bool_]) -> int:
     """How many held-out images are, pixel for pixel, among the others too.
 
     Args:
         examples: The data set.
-        held: ``bool [N]``, true for a held-out image.
+        held_out: ``bool [N]``, true for a held-out image.
     """
-    seen = {_digest(examples.images[row]) for row in np.flatnonzero(~held)}
-    return sum(_digest(examples.images[row]) in seen for row in np.flatnonzero(held))
+    seen = {_digest(examples.images[row]) for row in np.flatnonzero(~held_out)}
+    return sum(_digest(examples.images[row]) in seen for row in np.flatnonzero(held_out))
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:

@@ -52,32 +52,40 @@ def hold_out(
     if own is not None and validation is not None:
         unused = [f"The data's own split ({', '.join(_named(examples))}) is not used."]
     if validation is None and own is not None:
-        held, notes = own, _own_notes(examples)
-        _refuse_shared(examples, held, "of the data's own split; validation=0.2 makes one by patient")
+        held_out, notes = own, _own_notes(examples)
+        _refuse_shared(examples, held_out, "of the data's own split; validation=0.2 makes one by patient")
     elif validation is None or (isinstance(validation, Real) and not isinstance(validation, (bool, int))):
         share = SHARE if validation is None else float(validation)
-        held, notes = _share(examples, share, seed), []
+        held_out, notes = _share(examples, share, seed), []
     elif isinstance(validation, np.ndarray) and validation.dtype == bool:
-        held, notes = validation, []
-        if held.shape != (len(examples),):
-            raise DataError(f"the validation mask has shape {held.shape}, the data set {len(examples)} images")
-        if shared := shared_patients(examples, held):
+        held_out, notes = validation, []
+        if held_out.shape != (len(examples),):
+            raise DataError(f"the validation mask has shape {held_out.shape}, the data set {len(examples)} images")
+        if shared := shared_patients(examples, held_out):
             notes = [f"{len(shared):,} patients are on both sides of the mask: the numbers are too good."]
     else:
         other = load_examples(validation, geometry, task or examples.task, examples.classes)
-        examples, held, notes = *_join(examples, other), []
-        _refuse_shared(examples, held, "; leave them out of one, or read one without (patient='') if they are others")
-    if not held.any() or held.all():
-        raise DataError(f"{int(held.sum())} of {len(held)} images are held out; both sides need images")
-    notes = [*unused, *notes, *_class_notes(examples, held), *_patient_notes(examples), *_copy_notes(examples, held)]
-    return replace(examples, notes=(*examples.notes, *notes)), held
+        examples, held_out, notes = *_join(examples, other), []
+        _refuse_shared(
+            examples, held_out, "; leave them out of one, or read one without (patient='') if they are others"
+        )
+    if not held_out.any() or held_out.all():
+        raise DataError(f"{int(held_out.sum())} of {len(held_out)} images are held out; both sides need images")
+    notes = [
+        *unused,
+        *notes,
+        *_class_notes(examples, held_out),
+        *_patient_notes(examples),
+        *_copy_notes(examples, held_out),
+    ]
+    return replace(examples, notes=(*examples.notes, *notes)), held_out
 
 
 def _mask_or_itself(validation: Any) -> Any:
     """A mask given as a list or a tensor, as an array; anything else as it came."""
     if isinstance(validation, torch.Tensor) and validation.dtype == torch.bool:
         return validation.cpu().numpy()
-    if isinstance(validation, (list, tuple)) and all(isinstance(held, (bool, np.bool_)) for held in validation):
+    if isinstance(validation, (list, tuple)) and all(isinstance(held_out, (bool, np.bool_)) for held_out in validation):
         return np.asarray(validation, bool)
     return validation
 
@@ -95,16 +103,16 @@ def own_split(examples: Examples) -> NDArray[np.bool_] | None:
     if examples.splits is None:
         return None
     test = examples.splits == "test"
-    held = test if test.any() else examples.splits == "val"
-    return held if held.any() and not held.all() else None
+    held_out = test if test.any() else examples.splits == "val"
+    return held_out if held_out.any() and not held_out.all() else None
 
 
-def own_selection(examples: Examples, held: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+def own_selection(examples: Examples, held_out: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """The images that the data set's own split sets aside to choose an epoch by.
 
     Args:
         examples: The data set.
-        held: ``bool [N]``, true for a held-out image.
+        held_out: ``bool [N]``, true for a held-out image.
 
     Returns:
         ``bool [N]``: its validation images, where they are not held out themselves and not all that is left; else
@@ -112,20 +120,20 @@ def own_selection(examples: Examples, held: NDArray[np.bool_]) -> NDArray[np.boo
     """
     if examples.splits is None:
         return None
-    chosen = (examples.splits == "val") & ~held
-    return chosen if chosen.any() and not (chosen | held).all() else None
+    chosen = (examples.splits == "val") & ~held_out
+    return chosen if chosen.any() and not (chosen | held_out).all() else None
 
 
-def shared_patients(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+def shared_patients(examples: Examples, held_out: NDArray[np.bool_]) -> list[str]:
     """The patients with images on both sides of a split, sorted.
 
     Args:
         examples: The data set.
-        held: ``bool [N]``.
+        held_out: ``bool [N]``.
     """
     if examples.patients is None:
         return []
-    return sorted((set(examples.patients[held].tolist()) & set(examples.patients[~held].tolist())) - {""})
+    return sorted((set(examples.patients[held_out].tolist()) & set(examples.patients[~held_out].tolist())) - {""})
 
 
 def _share(examples: Examples, share: float, seed: int) -> NDArray[np.bool_]:
@@ -153,19 +161,19 @@ def _own_notes(examples: Examples) -> list[str]:
     return notes
 
 
-def _refuse_shared(examples: Examples, held: NDArray[np.bool_], hint: str) -> None:
-    shared = shared_patients(examples, held)
+def _refuse_shared(examples: Examples, held_out: NDArray[np.bool_], hint: str) -> None:
+    shared = shared_patients(examples, held_out)
     if shared:
         names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
         raise DataError(f"{len(shared):,} patients ({names}) are on both sides, training and validation, {hint}")
 
 
-def _class_notes(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
+def _class_notes(examples: Examples, held_out: NDArray[np.bool_]) -> list[str]:
     """What is missing on each side; an error where there is nothing to tell apart."""
-    train, valid = examples.counts(~held), examples.counts(held)
+    train, valid = examples.counts(~held_out), examples.counts(held_out)
     if examples.task != "multilabel" and sum(count > 0 for count in train.values()) < 2:
         raise DataError(
-            f"all {int((~held).sum())} images to train on are of one class, of {', '.join(train)};"
+            f"all {int((~held_out).sum())} images to train on are of one class, of {', '.join(train)};"
             " give more images, at least two (of different patients) of each class"
         )
     unseen = [name for name, count in train.items() if not count]
@@ -181,12 +189,12 @@ def _patient_notes(examples: Examples) -> list[str]:
     return [f"The patients of {unknown:,} of {len(examples):,} images are not known."] if unknown else []
 
 
-def _copy_notes(examples: Examples, held: NDArray[np.bool_]) -> list[str]:
-    found = copies(examples, held)
+def _copy_notes(examples: Examples, held_out: NDArray[np.bool_]) -> list[str]:
+    found = copies(examples, held_out)
     if not found:
         return []
     return [
-        f"{found:,} of {int(held.sum()):,} held-out images are, pixel for pixel, among those trained on too:"
+        f"{found:,} of {int(held_out.sum()):,} held-out images are, pixel for pixel, among those trained on too:"
         " the numbers are too good."
     ]
 

@@ -103,5 +103,5 @@ def holdout(
     if folds < 2:
         raise DataError("all images are of one patient, or there is one image; nothing can be held out")
     # With too few groups for the exact share, the nearest one that leaves something on both sides.
-    held = min(max(round(fraction * folds), 1), folds - 1)
-    return fold_of(targets, groups, folds, seed) < held
+    held_out = min(max(round(fraction * folds), 1), folds - 1)
+    return fold_of(targets, groups, folds, seed) < held_out

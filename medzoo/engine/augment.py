@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Augment:
     contrast: float = 0.0
 
 
-AUGMENTS: Table[Augment] = Table(
+AUGMENTS: Registry[Augment] = Registry(
     "augmentation",
     [
         Augment("none"),
@@ -75,7 +75,7 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ right(x, 31)
 
 
-def uniform(seed: int, turn: int | Tensor, index: Tensor, draws: int = _DRAWS) -> Tensor:
+def uniform(seed: int, epoch: int | Tensor, index: Tensor, draws: int = _DRAWS) -> Tensor:
     """Uniform numbers that depend on seed, turn and image alone.
 
     Args:
@@ -92,7 +92,7 @@ def uniform(seed: int, turn: int | Tensor, index: Tensor, draws: int = _DRAWS) -
         >>> bool((uniform(0, 1, torch.tensor([7])) == uniform(0, 1, torch.tensor([3, 7]))[1:]).all())
         True
     """
-    start = _mix(_mix(torch.tensor(seed)) + turn)  # a CPU scalar, which goes to a GPU without a wait
+    start = _mix(_mix(torch.tensor(seed)) + epoch)  # a CPU scalar, which goes to a GPU without a wait
     state = _mix(_mix(start + index)[:, None] + torch.arange(draws, device=index.device))
     return ((state >> 40) & 0xFFFFFF).float() / (1 << 24)
 

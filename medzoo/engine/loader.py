@@ -36,14 +36,14 @@ class Images(Protocol):
         at_hand: Whether a batch is made at once; else it is worth reading ahead.
     """
 
-    at_hand: bool
+    in_memory: bool
 
-    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
-        """As in ``Pool``."""
+    def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
+        """As in ``Loader``."""
         ...
 
 
-class Pool:
+class Loader:
     """All images of a run, numbered through over its parts.
 
     Args:
@@ -77,7 +77,7 @@ class Pool:
         self.augments = [part.augment for part in parts]
         if resident is None:
             resident = _fits(sum(part.images.nbytes for part in parts), self.device)
-        self.at_hand = resident or self.device.type == "cpu"
+        self.in_memory = resident or self.device.type == "cpu"
         home = self.device if resident else torch.device("cpu")
         self.images = [torch.from_numpy(part.images).to(home) for part in parts]
         self.starts = torch.tensor(np.cumsum([0] + [len(part.images) for part in parts]))
@@ -85,7 +85,7 @@ class Pool:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
+    def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
         """Normalised images.
 
         Args:
@@ -97,7 +97,7 @@ class Pool:
             ``float32 [B, C, S, S]`` on the device, in the order of ``index``.
         """
         if len(self.images) == 1:
-            return self._of_part(0, self.images[0], index, turn)
+            return self._of_part(0, self.images[0], index, epoch)
         out = torch.empty(
             len(index), self.contract.channels, self.contract.size, self.contract.size, device=self.device
         )
@@ -105,17 +105,17 @@ class Pool:
         for number, images in enumerate(self.images):
             mine = (part_of == number).nonzero().squeeze(1)
             if len(mine):
-                turns = None if turn is None else turn[mine]
-                out[_sent(mine, self.device)] = self._of_part(number, images, index[mine], turns)
+                epochs = None if epoch is None else epoch[mine]
+                out[_sent(mine, self.device)] = self._of_part(number, images, index[mine], epochs)
         return out
 
-    def _of_part(self, number: int, images: Tensor, index: Tensor, turn: Tensor | None) -> Tensor:
+    def _of_part(self, number: int, images: Tensor, index: Tensor, epoch: Tensor | None) -> Tensor:
         home, size = images.device, self.contract.size
         rows = _sent(index - self.starts[number], home)
-        if turn is None:
+        if epoch is None:
             return normalize(self.contract, _sent(cut(images, rows, size, None, None), self.device))
         augment = self.augments[number]
-        draws = uniform(self.seed, _sent(turn, home), _sent(index, home))
+        draws = uniform(self.seed, _sent(epoch, home), _sent(index, home))
         pixels = _sent(cut(images, rows, size, augment, draws), self.device).float().div_(255)
         return normalize(self.contract, vary(pixels, augment, _sent(draws, self.device)))
 
@@ -165,7 +165,7 @@ def in_order(count: int, batch_size: int) -> Iterator[slice]:
         yield slice(start, min(start + batch_size, count))
 
 
-def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
+def predict_logits(model: Any, loader: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
     """Logits of a model in evaluation mode, of fewer images at a time where the device's memory is short.
 
     Args:
@@ -180,13 +180,13 @@ def predict_logits(model: Any, pool: Images, rows: Tensor, batch_size: int = 64)
     was_training = model.training
     model.eval()
     try:
-        return torch.cat(list(outputs(model, pool, rows, batch_size)))
+        return torch.cat(list(outputs(model, loader, rows, batch_size)))
     finally:
         model.train(was_training)
 
 
 @torch.inference_mode()
-def outputs(forward: Callable[[Tensor], Tensor], pool: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+def outputs(forward: Callable[[Tensor], Tensor], loader: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
     """What a network makes of images, batch by batch; smaller ones from where the device's memory is short.
 
     Args:
@@ -201,7 +201,7 @@ def outputs(forward: Callable[[Tensor], Tensor], pool: Images, rows: Tensor, bat
     done = 0
     while done < len(rows):
         try:
-            found = forward(pool.batch(rows[done : done + batch_size])).float().cpu()
+            found = forward(loader.batch(rows[done : done + batch_size])).float().cpu()
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise

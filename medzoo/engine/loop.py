@@ -22,7 +22,7 @@ from medzoo.engine.interrupts import Stop, Stopped, stoppable
 from medzoo.engine.loader import Images
 from medzoo.engine.losses import Loss
 from medzoo.engine.optimizers import make_optimizer
-from medzoo.engine.runtime import Execution, seeded, shared, swift, tuned_kernels
+from medzoo.engine.runtime import Execution, flush_denormals, seeded, shared, tuned_kernels
 from medzoo.engine.sampling import Draw, Sampler
 from medzoo.engine.schedule import Plan
 
@@ -35,7 +35,7 @@ Show = Callable[[int, float], None]
 
 def fit(
     model: Any,
-    pool: Images,
+    loader: Images,
     targets: Tensor,
     sampler: Sampler,
     loss_of: Loss,
@@ -86,8 +86,8 @@ def fit(
             f"{sampler.total} training images in {len(sampler)} steps of {plan.chunks} chunks leave {smallest} to a "
             "chunk, and batch normalisation needs 2; give more images or another batch size"
         )
-    loop = _Loop(model, pool, targets, counts, sampler, loss_of, plan, execution or Execution(), rates)
-    with closing(loop), seeded(seed), swift(), tuned_kernels(), stoppable() as stop:
+    loop = _Loop(model, loader, targets, counts, sampler, loss_of, plan, execution or Execution(), rates)
+    with closing(loop), seeded(seed), flush_denormals(), tuned_kernels(), stoppable() as stop:
         position = checkpoints.restore(model, loop.optimizer) if checkpoints else Position()
         with bar(title, sampler.total * plan.epochs) as advance:
             measured = ""
@@ -127,7 +127,7 @@ class _Loop:
     def __init__(
         self,
         model: Any,
-        pool: Images,
+        loader: Images,
         targets: Tensor,
         weights: Tensor,
         sampler: Sampler,
@@ -137,7 +137,7 @@ class _Loop:
         rates: Mapping[str, float] | None,
     ) -> None:
         self.accelerator: Accelerator = execution.accelerator()
-        self.model, self.pool, self.sampler, self.plan = model, pool, sampler, plan
+        self.model, self.loader, self.sampler, self.plan = model, loader, sampler, plan
         if plan.chunks % self.accelerator.num_processes:
             raise RunError(
                 f"{self.accelerator.num_processes} processes cannot share {plan.chunks} chunks of a batch of "
@@ -204,9 +204,9 @@ class _Loop:
 
         def images(draw: Draw) -> Tensor:
             mine = self.gradients.mine(draw)
-            return self.pool.batch(torch.cat([c.index for c in mine]), torch.cat([c.turn for c in mine]))
+            return self.loader.batch(torch.cat([c.index for c in mine]), torch.cat([c.epoch for c in mine]))
 
-        if self.pool.at_hand:
+        if self.loader.in_memory:
             yield from map(images, draws)
             return
         with ThreadPoolExecutor(1) as reader:

@@ -86,7 +86,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def swift() -> Iterator[None]:
+def flush_denormals() -> Iterator[None]:
     """Compute without what slows a CPU for nothing, and leave the process as it was.
 
     Denormal numbers count as 0 (some 28 of them in ImageNet weights slow a pass several times), and memory is kept
@@ -102,7 +102,7 @@ def swift() -> Iterator[None]:
 
 
 @contextmanager
-def laid_out(model: nn.Module, device: torch.device) -> Iterator[None]:
+def channels_last(model: nn.Module, device: torch.device) -> Iterator[None]:
     """A network on a device with its values in the order that convolutions are fastest with, and back in the usual one.
 
     ``channels_last`` is a fifth to a third faster on a CPU too.

@@ -21,15 +21,15 @@ class Draw:
     """
 
     index: Tensor
-    turn: Tensor
+    epoch: Tensor
 
     def __len__(self) -> int:
         return len(self.index)
 
     def split(self, parts: int) -> list[Draw]:
         """Divide it into parts that differ in size by one image at most."""
-        pairs = zip(self.index.tensor_split(parts), self.turn.tensor_split(parts), strict=True)
-        return [Draw(index, turn) for index, turn in pairs]
+        pairs = zip(self.index.tensor_split(parts), self.epoch.tensor_split(parts), strict=True)
+        return [Draw(index, epoch) for index, epoch in pairs]
 
 
 class Sampler:
@@ -67,17 +67,17 @@ class Sampler:
         share, over = divmod(self.total, len(self.sources))
         sizes = [share + (number < over) for number in range(len(self.sources))]
         drawn = [self._stream(rows, epoch * size, size) for rows, size in zip(self.sources, sizes, strict=True)]
-        index, turn = torch.cat([d.index for d in drawn]), torch.cat([d.turn for d in drawn])
+        index, epochs = torch.cat([d.index for d in drawn]), torch.cat([d.epoch for d in drawn])
         # Ordered by a draw of their own, not by the streams' positions, so that the sources are mixed.
-        order = uniform(self.seed + 1, turn, index, draws=1)[:, 0].argsort(stable=True)
-        return Draw(index[order], turn[order]).split(len(self))
+        order = uniform(self.seed + 1, epochs, index, draws=1)[:, 0].argsort(stable=True)
+        return Draw(index[order], epochs[order]).split(len(self))
 
     def _stream(self, rows: Tensor, start: int, count: int) -> Draw:
         """Part of an endless row of shuffled passes over ``rows``."""
         first, last = start // len(rows), (start + count - 1) // len(rows)
         numbers = range(first, last + 1)
-        passes = [rows[uniform(self.seed, turn, rows, draws=1)[:, 0].argsort(stable=True)] for turn in numbers]
-        turns = torch.tensor(numbers).repeat_interleave(len(rows))
+        passes = [rows[uniform(self.seed, epoch, rows, draws=1)[:, 0].argsort(stable=True)] for epoch in numbers]
+        epochs = torch.tensor(numbers).repeat_interleave(len(rows))
         offset = start - first * len(rows)
         part = slice(offset, offset + count)
-        return Draw(torch.cat(passes)[part], turns[part])
+        return Draw(torch.cat(passes)[part], epochs[part])

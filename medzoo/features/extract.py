@@ -15,8 +15,8 @@ from medzoo.core.atomic import replacing_file
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples, load_examples
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool, outputs
-from medzoo.engine.runtime import best_device, laid_out, swift
+from medzoo.engine.loader import Loader, Part, outputs
+from medzoo.engine.runtime import best_device, channels_last, flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, pooled_features
 
@@ -94,10 +94,10 @@ def extract_features(
     examples = load_examples(data, contract.geometry, task)
     where = best_device(device)
     model.eval()
-    pool = Pool([Part(examples.images, AUGMENTS["none"])], contract, where)
+    loader = Loader([Part(examples.images, AUGMENTS["none"])], contract, where)
     parts = []
-    with laid_out(model, where), swift(), bar("computing features", len(examples)) as advance:
-        for part in outputs(partial(pooled_features, model), pool, torch.arange(len(examples)), batch_size):
+    with channels_last(model, where), flush_denormals(), bar("computing features", len(examples)) as advance:
+        for part in outputs(partial(pooled_features, model), loader, torch.arange(len(examples)), batch_size):
             parts.append(part.numpy())
             advance(len(part), "")
     return Features(model.medzoo.weights, np.concatenate(parts), examples)

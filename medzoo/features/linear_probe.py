@@ -145,11 +145,11 @@ def cross_probe(
     fold = fold_of(targets, ids, folds, seed)
     found = np.empty(targets.shape, np.float32)
     for number in range(folds):
-        held = fold == number
+        held_out = fold == number
         probe = fit_probe(
-            features[~held], targets[~held], task, groups=ids[~held], class_weights=class_weights, seed=seed
+            features[~held_out], targets[~held_out], task, groups=ids[~held_out], class_weights=class_weights, seed=seed
         )
-        found[held] = probe.probabilities(features[held])
+        found[held_out] = probe.probabilities(features[held_out])
     return found
 
 
@@ -204,13 +204,13 @@ def _choose(
         return _UNCHOSEN
     fold = fold_of(targets, groups, folds, seed)
     parts = [fold == number for number in range(folds)]
-    paths = [_Path(rows[~held], targets[~held], task, class_weights) for held in parts]
+    paths = [_Path(rows[~held_out], targets[~held_out], task, class_weights) for held_out in parts]
     best, least = GRID[0], np.inf
     for c in GRID:
         loss = 0.0
-        for held, path in zip(parts, paths, strict=True):
+        for held_out, path in zip(parts, paths, strict=True):
             weight, bias = path.fit(c)
-            loss += _log_loss(rows[held] @ weight.T + bias, targets[held], task, class_weights)
+            loss += _log_loss(rows[held_out] @ weight.T + bias, targets[held_out], task, class_weights)
         if loss >= least:
             break
         best, least = c, loss

@@ -18,7 +18,7 @@ from medzoo.data.dataset import Examples, load_examples, records_of
 from medzoo.data.holdout import hold_out
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
-from medzoo.engine.loader import Part, Pool
+from medzoo.engine.loader import Loader, Part
 from medzoo.engine.runtime import best_device
 from medzoo.engine.schedule import Plan
 from medzoo.finetuning.backbone import fit_head, start_from
@@ -127,55 +127,57 @@ def finetune(
         data, validation, left_out = without_seen(data, validation, task, seen_by(weight, zoo))
     network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
     geometry = network.medzoo.input.geometry
-    examples, held = hold_out(load_examples(data, geometry, task), validation, geometry, task, seed)
+    examples, held_out = hold_out(load_examples(data, geometry, task), validation, geometry, task, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     fit_head(network, examples, head, seed, only=way.head)
-    job = _job(network, examples, held, options, checkpoints_of(checkpoints, resume, network, examples, held, options))
-    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _said(job.class_weights) or "none")
+    job = _job(
+        network, examples, held_out, options, checkpoints_of(checkpoints, resume, network, examples, held_out, options)
+    )
+    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _formatted(job.class_weights) or "none")
     outcome = way.run(job)
-    return _report(job, outcome, held, left_out, started)
+    return _report(job, outcome, held_out, left_out, started)
 
 
 def _job(
     model: Model,
     examples: Examples,
-    held: NDArray[np.bool_],
+    held_out: NDArray[np.bool_],
     options: Options,
     checkpoints: Checkpoints | None,
 ) -> Job:
-    sides = divide(examples, held, options.patience is not None, options.seed)
+    split = divide(examples, held_out, options.patience is not None, options.seed)
     variation = AUGMENTS[options.augment]
     return Job(
         model,
         examples,
-        sides,
-        Pool([Part(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
+        split,
+        Loader([Part(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
         options,
-        weights_of(options.class_weights, examples.targets[sides.train.numpy()], examples.task),
+        weights_of(options.class_weights, examples.targets[split.train.numpy()], examples.task),
         checkpoints,
     )
 
 
 def _report(
-    job: Job, outcome: Outcome, held: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
+    job: Job, outcome: Outcome, held_out: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
 ) -> Report:
-    examples, sides = job.examples, job.sides
-    metrics = job.judge(outcome.held, sides.held, bootstrap=RESAMPLES)
-    selection = {} if not len(sides.select) else {"selection": _counted(examples, sides.select)}
+    examples, split = job.examples, job.split
+    metrics = job.judge(outcome.held_out, split.test, bootstrap=RESAMPLES)
+    selection = {} if not len(split.val) else {"selection": _counted(examples, split.val)}
     return Report(
         model=job.model,
         metrics=metrics,
         history=outcome.history,
         primary=primary(examples.task),
-        probabilities=outcome.held,
+        probabilities=outcome.held_out,
         examples=examples,
-        held=held,
+        held_out=held_out,
         settings=_settings(job, outcome.history),
         data={
             "name": examples.name,
             "task": examples.task,
-            "train": _counted(examples, sides.train),
-            "valid": _counted(examples, sides.held),
+            "train": _counted(examples, split.train),
+            "valid": _counted(examples, split.test),
             **selection,
             "left_out": left_out,
             "split": "by patient" if examples.patients is not None else "by image: no patients are known",
@@ -199,15 +201,15 @@ def _settings(job: Job, history: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "strategy": options.strategy,
         **trained,
-        "class_weights": _said(job.class_weights),
+        "class_weights": _formatted(job.class_weights),
         "image_size": job.model.medzoo.input.size,
         "truncate": job.model.medzoo.truncate,
         "seed": options.seed,
-        "device": str(job.pool.device),
+        "device": str(job.loader.device),
     }
 
 
-def _said(weights: NDArray[np.float32] | None) -> list[float] | None:
+def _formatted(weights: NDArray[np.float32] | None) -> list[float] | None:
     return None if weights is None else [round(float(weight), 4) for weight in weights]
 
 
@@ -223,6 +225,6 @@ def _selection_note(job: Job, history: list[dict[str, Any]]) -> list[str]:
     if job.options.patience is None:
         return []
     return [
-        f"{len(job.sides.select):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
+        f"{len(job.split.val):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
         f"{primary(job.examples.task)}; the held-out images chose nothing."
     ]

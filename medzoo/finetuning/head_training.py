@@ -22,12 +22,12 @@ class FeatureRows:
         device: Where batches are wanted.
     """
 
-    at_hand = True
+    in_memory = True
 
     def __init__(self, values: NDArray[np.float32], device: torch.device) -> None:
         self.values = torch.from_numpy(values).to(device)
 
-    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
+    def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
         """Features ``[B, F]``, the same at every turn."""
         return self.values[index.to(self.values.device)]
 
@@ -43,13 +43,13 @@ def compute_features(job: Job) -> Features:
             f"this strategy needs the features of a timm network, and a {type(job.model).__name__} does not give them; "
             "use strategy 'full'"
         )
-    return extract_features(job.model, job.examples, device=str(job.pool.device))
+    return extract_features(job.model, job.examples, device=str(job.loader.device))
 
 
 def head_of(job: Job) -> nn.Module:
     """The head of a run's model, on its device."""
     head: nn.Module = job.model.get_submodule(classifier_name(job.model))
-    return head.to(job.pool.device)
+    return head.to(job.loader.device)
 
 
 def put_probe(job: Job, features: Features) -> None:
@@ -59,7 +59,7 @@ def put_probe(job: Job, features: Features) -> None:
         job: The run; its model's head becomes linear where it is not.
         features: Of all its images.
     """
-    rows, examples = job.sides.train.numpy(), job.examples
+    rows, examples = job.split.train.numpy(), job.examples
     probe = fit_probe(
         features.values[rows],
         examples.targets[rows],

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from medzoo.data.dataset import Examples
 from medzoo.engine.checkpoints import Checkpoints
-from medzoo.engine.loader import Images, Pool, predict_logits
+from medzoo.engine.loader import Images, Loader, predict_logits
 from medzoo.engine.loop import fit
 from medzoo.engine.losses import image_weights, make_loss, probabilities
-from medzoo.engine.runtime import Execution, laid_out, swift
+from medzoo.engine.runtime import Execution, channels_last, flush_denormals
 from medzoo.engine.sampling import Sampler
 from medzoo.features.extract import Features
 from medzoo.finetuning.early_stopping import Selection
 from medzoo.finetuning.options import Options
-from medzoo.finetuning.split import Sides
+from medzoo.finetuning.split import Split
 from medzoo.metrics import evaluate, primary
 from medzoo.metrics.estimates import Metrics
 from medzoo.models.info import Model
@@ -43,8 +43,8 @@ class Job:
 
     model: Model
     examples: Examples
-    sides: Sides
-    pool: Pool
+    split: Split
+    loader: Loader
     options: Options
     class_weights: NDArray[np.float32] | None
     checkpoints: Checkpoints | None
@@ -57,7 +57,7 @@ class Job:
             images: Where its input comes from.
             rows: ``int64 [n]``.
         """
-        with swift():
+        with flush_denormals():
             return probabilities(predict_logits(net, images, rows), self.examples.task)
 
     def judge(self, found: NDArray[np.float32], rows: Tensor, bootstrap: int = 0) -> Metrics:
@@ -90,12 +90,12 @@ class Outcome:
 
     Attributes:
         history: One record an epoch; empty where there were none.
-        held: ``float32 [n, C]``, the final network's probabilities of the held-out images.
+        held_out: ``float32 [n, C]``, the final network's probabilities of the held-out images.
         features: Features of all images, where it computed them.
     """
 
     history: list[dict[str, Any]]
-    held: NDArray[np.float32]
+    held_out: NDArray[np.float32]
     features: Features | None = None
 
 
@@ -120,13 +120,13 @@ def train(
         One record an epoch; with early stopping the network has the values of the one marked as kept. The held-out
         images' probabilities are those of the epoch that is kept.
     """
-    options, sides, task = job.options, job.sides, job.examples.task
+    options, split, task = job.options, job.split, job.examples.task
     metric = primary(task)
     selection = None
     if options.patience is not None:
         selection = Selection(metric, options.patience, job.checkpoints.folder if job.checkpoints else None)
     done: list[dict[str, Any]] = []
-    held: dict[int, NDArray[np.float32]] = {}
+    held_out: dict[int, NDArray[np.float32]] = {}
 
     def begin(history: list[dict[str, Any]]) -> None:
         done[:] = history  # of a run that goes on, too
@@ -134,11 +134,11 @@ def train(
             before_epoch(len(history))
 
     def end(record: dict[str, Any]) -> str | None:
-        found = job.predict(net, images, sides.held)
-        record["valid"] = job.values(found, sides.held)
-        held[record["epoch"]] = found
+        found = job.predict(net, images, split.test)
+        record["valid"] = job.values(found, split.test)
+        held_out[record["epoch"]] = found
         if selection is not None:
-            record["selection"] = {metric: job.values(job.predict(net, images, sides.select), sides.select)[metric]}
+            record["selection"] = {metric: job.values(job.predict(net, images, split.val), split.val)[metric]}
             selection.look(net, [*done, record])
         value = record["valid"][metric]
         return None if value is None else f"{metric} {value:.3f}"
@@ -150,7 +150,7 @@ def train(
         net,
         images,
         torch.from_numpy(job.examples.targets),
-        Sampler([sides.train], options.plan.batch_size, options.seed),
+        Sampler([split.train], options.plan.batch_size, options.seed),
         make_loss(task),
         options.plan,
         weights=weights,
@@ -163,7 +163,7 @@ def train(
         checkpoints=job.checkpoints,
     )
     last = len(history) if selection is None else selection.restore(net, history)
-    if last not in held:  # a run that goes on after that epoch
-        with laid_out(net, job.pool.device):  # as in training: the same bits
-            held[last] = job.predict(net, images, sides.held)
-    return Outcome(history, held[last])
+    if last not in held_out:  # a run that goes on after that epoch
+        with channels_last(net, job.loader.device):  # as in training: the same bits
+            held_out[last] = job.predict(net, images, split.test)
+    return Outcome(history, held_out[last])

@@ -48,7 +48,7 @@ class Report:
         primary: The metric that matters most for the task.
         probabilities: ``float32 [n, C]`` for the held-out images.
         examples: All images, decoded, with labels.
-        held: ``bool [N]``, true for an image of ``examples`` that was held out.
+        held_out: ``bool [N]``, true for an image of ``examples`` that was held out.
         settings: Every option, resolved.
         data: Counts, split and notes.
         seconds: How long it took.
@@ -62,7 +62,7 @@ class Report:
     primary: str
     probabilities: NDArray[np.float32]
     examples: Examples
-    held: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
     settings: dict[str, Any]
     data: dict[str, Any]
     seconds: float
@@ -72,12 +72,12 @@ class Report:
     @property
     def targets(self) -> NDArray[np.float32]:
         """``float32 [n, C]``, the labels of the held-out images."""
-        return self.examples.targets[self.held]
+        return self.examples.targets[self.held_out]
 
     @property
     def ids(self) -> tuple[str, ...]:
         """What the held-out images are called."""
-        return tuple(np.asarray(self.examples.ids)[self.held].tolist())
+        return tuple(np.asarray(self.examples.ids)[self.held_out].tolist())
 
     @property
     def title(self) -> str:
@@ -147,7 +147,7 @@ class Report:
             threshold=threshold,
             sensitivity=sensitivity,
             specificity=specificity,
-            groups=self.examples.patient_groups(self.held),
+            groups=self.examples.patient_groups(self.held_out),
         )
 
     @cached_property
@@ -156,7 +156,7 @@ class Report:
         metrics = self.metrics
         cut = metrics.threshold[-1] if metrics.task == "binary" and metrics.threshold else metrics.threshold
         seen = outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut)
-        rows = np.flatnonzero(self.held)[seen.kept]
+        rows = np.flatnonzero(self.held_out)[seen.kept]
         return Findings(
             self.title, self.history, self.primary, metrics, seen, self.examples.images, rows, self.examples.ids
         )
@@ -274,4 +274,4 @@ class Report:
         if self.examples.patients is None:
             return None
         groups = self.examples.groups
-        return len(set(groups[~self.held])), len(set(groups[self.held]))
+        return len(set(groups[~self.held_out])), len(set(groups[self.held_out]))

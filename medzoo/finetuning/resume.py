@@ -29,7 +29,7 @@ def checkpoints_of(
     resume: bool,
     model: Model,
     examples: Examples,
-    held: NDArray[np.bool_],
+    held_out: NDArray[np.bool_],
     options: Options,
 ) -> Checkpoints | None:
     """The checkpoints of a run; those that are not to be gone on from are removed.
@@ -39,7 +39,7 @@ def checkpoints_of(
         resume: Whether to go on from them.
         model: The network, before training.
         examples: All images.
-        held: ``bool [N]``, true for a held-out image.
+        held_out: ``bool [N]``, true for a held-out image.
         options: How it is trained.
 
     Returns:
@@ -60,7 +60,7 @@ def checkpoints_of(
         **{name: value for name, value in asdict(options).items() if name not in ("plan", "head", "device")},
         **asdict(options.plan),
         "data": fingerprint(examples),
-        "held-out images": np.flatnonzero(held).tolist(),
+        "held-out images": np.flatnonzero(held_out).tolist(),
     }
     # The best values of an epoch are looked for among those of the last checkpoints: one for each epoch.
     rest = 0.0 if options.patience is not None else REST

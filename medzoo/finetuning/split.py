@@ -19,27 +19,27 @@ SELECTION = 0.15
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class Split:
     """A division of a data set; ``int64`` image numbers.
 
     Attributes:
         train: What the network learns from.
-        select: What chooses the epoch: the data's own validation images, else some of the training images; empty where
+        val: What chooses the epoch: the data's own validation images, else some of the training images; empty where
             none is chosen.
-        held: What measures the result, and chooses nothing.
+        test: What measures the result, and chooses nothing.
     """
 
     train: Tensor
-    select: Tensor
-    held: Tensor
+    val: Tensor
+    test: Tensor
 
 
-def divide(examples: Examples, held: NDArray[np.bool_], selecting: bool, seed: int) -> Sides:
+def divide(examples: Examples, held_out: NDArray[np.bool_], selecting: bool, seed: int) -> Split:
     """Divide the images that are not held out, where an epoch is to be chosen.
 
     Args:
         examples: All images.
-        held: ``bool [N]``, true for an image that measures the result.
+        held_out: ``bool [N]``, true for an image that measures the result.
         selecting: Whether an epoch is chosen.
         seed: Which of the many possible divisions.
 
@@ -50,9 +50,9 @@ def divide(examples: Examples, held: NDArray[np.bool_], selecting: bool, seed: i
         DataError: The training images are of one patient, or the data's own split has a patient among its training and
             its validation images.
     """
-    rest = np.flatnonzero(~held)
+    rest = np.flatnonzero(~held_out)
     chosen = np.zeros(len(rest), bool)
-    own = own_selection(examples, held) if selecting else None
+    own = own_selection(examples, held_out) if selecting else None
     if own is not None:
         chosen = own[rest]
         _refuse_shared(examples, rest[chosen], rest[~chosen])
@@ -63,9 +63,9 @@ def divide(examples: Examples, held: NDArray[np.bool_], selecting: bool, seed: i
             )
         chosen = holdout(examples.targets[rest], examples.groups[rest], SELECTION, seed)
     train, select, measured = (
-        torch.from_numpy(np.asarray(rows)) for rows in (rest[~chosen], rest[chosen], held.nonzero()[0])
+        torch.from_numpy(np.asarray(rows)) for rows in (rest[~chosen], rest[chosen], held_out.nonzero()[0])
     )
-    return Sides(train, select, measured)
+    return Split(train, select, measured)
 
 
 def _refuse_shared(examples: Examples, select: NDArray[np.int64], train: NDArray[np.int64]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from medzoo.core.errors import MedzooError
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from medzoo.engine.optimizers import layer_rates
 from medzoo.finetuning.head_training import FeatureRows, compute_features, head_of, put_probe
 from medzoo.finetuning.job import Job, Outcome, train
@@ -52,14 +52,14 @@ class Strategy:
 
 
 def _full(job: Job) -> Outcome:
-    return train(job, job.model, job.pool, rates=layer_rates(job.model, job.options.layer_decay))
+    return train(job, job.model, job.loader, rates=layer_rates(job.model, job.options.layer_decay))
 
 
 def _linear_probe(job: Job) -> Outcome:
     features = compute_features(job)
     put_probe(job, features)
-    rows = FeatureRows(features.values, job.pool.device)
-    return Outcome([], job.predict(head_of(job), rows, job.sides.held), features)
+    rows = FeatureRows(features.values, job.loader.device)
+    return Outcome([], job.predict(head_of(job), rows, job.split.test), features)
 
 
 def _lp_ft(job: Job) -> Outcome:
@@ -76,7 +76,7 @@ def _gradual(job: Job) -> Outcome:
         freeze(job.model, stages[stage_at(done, epochs, len(stages))])
 
     freeze(job.model, None)  # all of it is the optimiser's, whenever its turn comes
-    outcome = train(job, job.model, job.pool, rates=rates, before_epoch=thaw)
+    outcome = train(job, job.model, job.loader, rates=rates, before_epoch=thaw)
     freeze(job.model, None)
     job.model.medzoo = replace(job.model.medzoo, frozen="")
     return outcome
@@ -84,7 +84,7 @@ def _gradual(job: Job) -> Outcome:
 
 def _feature_extraction(job: Job) -> Outcome:
     features = compute_features(job)
-    outcome = train(job, head_of(job), FeatureRows(features.values, job.pool.device))
+    outcome = train(job, head_of(job), FeatureRows(features.values, job.loader.device))
     return replace(outcome, features=features)
 
 
@@ -115,7 +115,7 @@ def stage_at(done: int, epochs: int, stages: int) -> int:
     return done * (stages - 1) // frozen if done < frozen else stages - 1
 
 
-STRATEGIES = Table(
+STRATEGIES = Registry(
     "strategy",
     [
         Strategy("full", "train all layers", "", _full),

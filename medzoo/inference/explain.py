@@ -24,9 +24,9 @@ from medzoo.core.errors import MedzooError
 from medzoo.core.progress import bar
 from medzoo.core.registry import unknown
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool, in_order
+from medzoo.engine.loader import Loader, Part, in_order
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import best_device, swift
+from medzoo.engine.runtime import best_device, flush_denormals
 from medzoo.inference.image_stream import decoded, listed
 from medzoo.inference.predict import check_batch_size, classifier
 from medzoo.models.info import Model, ModelInfo
@@ -171,10 +171,10 @@ def _each(
 ) -> Iterator[Explanation]:
     info: ModelInfo = model.medzoo
     for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
-        pool = Pool([Part(chunk.images, AUGMENTS["none"])], info.input, where)
-        with bar("explaining", len(pool)) as advance:
-            for part in in_order(len(pool), batch_size):
-                chances, columns, heats = _explain(model, pool.batch(torch.arange(part.start, part.stop)), wanted)
+        loader = Loader([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+        with bar("explaining", len(loader)) as advance:
+            for part in in_order(len(loader), batch_size):
+                chances, columns, heats = _explain(model, loader.batch(torch.arange(part.start, part.stop)), wanted)
                 for place, number in enumerate(chunk.rows[part].tolist()):
                     for column, heat in zip(columns[place], heats[place], strict=True):
                         yield Explanation(
@@ -195,7 +195,7 @@ def _explain(
     was_training = model.training
     model.eval()
     try:
-        with swift(), torch.enable_grad():
+        with flush_denormals(), torch.enable_grad():
             with torch.no_grad():
                 features = model.forward_features(batch)
             features.requires_grad_()  # from here on: the gradient runs through the head alone

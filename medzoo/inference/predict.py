@@ -18,9 +18,9 @@ from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.progress import bar
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part, Pool, in_order, predict_logits
+from medzoo.engine.loader import Loader, Part, in_order, predict_logits
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import best_device, laid_out, swift
+from medzoo.engine.runtime import best_device, channels_last, flush_denormals
 from medzoo.inference.image_stream import decoded, listed
 from medzoo.inference.tta import TTA, Seen, View
 from medzoo.models.create import create_model
@@ -219,21 +219,21 @@ def infer(
     rows: list[int] = []
     found: list[NDArray[np.float32]] = []
     unreadable: list[tuple[str, str]] = []
-    with laid_out(model, where), swift():
+    with channels_last(model, where), flush_denormals():
         for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
-            pool = Pool([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+            loader = Loader([Part(chunk.images, AUGMENTS["none"])], info.input, where)
             rows += chunk.rows.tolist()
             unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
-            with bar("predicting", len(pool)) as advance:
-                for part in in_order(len(pool), batch_size):
-                    found.append(_mean(model, pool, torch.arange(part.start, part.stop), views, info.task))
+            with bar("predicting", len(loader)) as advance:
+                for part in in_order(len(loader), batch_size):
+                    found.append(_mean(model, loader, torch.arange(part.start, part.stop), views, info.task))
                     advance(part.stop - part.start, "")
     stacked = np.concatenate(found)
     classes = info.classes or tuple(map(str, range(stacked.shape[1])))
     return Predictions(tuple(names[row] for row in rows), classes, info.task, stacked, tuple(unreadable))
 
 
-def _mean(model: Model, pool: Pool, rows: Tensor, views: Sequence[View], task: str) -> NDArray[np.float32]:
+def _mean(model: Model, loader: Loader, rows: Tensor, views: Sequence[View], task: str) -> NDArray[np.float32]:
     """The mean of a batch's probabilities over some views."""
-    seen = [probabilities(predict_logits(model, Seen(pool, view), rows, len(rows)), task) for view in views]
+    seen = [probabilities(predict_logits(model, Seen(loader, view), rows, len(rows)), task) for view in views]
     return np.stack(seen).mean(0)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from medzoo.core.registry import Table
-from medzoo.engine.loader import Pool
+from medzoo.core.registry import Registry
+from medzoo.engine.loader import Loader
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Seen:
         view: The view.
     """
 
-    at_hand = True
+    in_memory = True
 
-    def __init__(self, pool: Pool, view: View) -> None:
-        self._pool, self._view = pool, view
+    def __init__(self, loader: Loader, view: View) -> None:
+        self._pool, self._view = loader, view
 
-    def batch(self, index: Tensor, turn: Tensor | None = None) -> Tensor:
-        """As in ``medzoo.engine.loader.Pool``."""
-        return self._view.of(self._pool.batch(index, turn))
+    def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
+        """As in ``medzoo.engine.loader.Loader``."""
+        return self._view.of(self._pool.batch(index, epoch))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ _SHIFTED = (*_AS_IT_IS, View(right=0.04), View(right=-0.04), View(down=0.04), Vi
 _MIRRORED = tuple(View(flip_x=x, flip_y=y) for y in (False, True) for x in (False, True))
 _TURNED = tuple(View(t, view.flip_x, view.flip_y) for t in (False, True) for view in _MIRRORED)
 
-TTA: Table[Views] = Table(
+TTA: Registry[Views] = Registry(
     "test-time augmentation",
     [
         Views("none", _AS_IT_IS),

@@ -69,7 +69,7 @@ def reliability(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Rel
     """
     bins = bin_of(scores)
     images = np.bincount(bins, minlength=BINS)
-    held = images > 0
-    predicted = np.bincount(bins, weights=scores, minlength=BINS)[held] / images[held]
-    observed = np.bincount(bins, weights=positive, minlength=BINS)[held] / images[held]
-    return Reliability(predicted, observed, images[held])
+    held_out = images > 0
+    predicted = np.bincount(bins, weights=scores, minlength=BINS)[held_out] / images[held_out]
+    observed = np.bincount(bins, weights=positive, minlength=BINS)[held_out] / images[held_out]
+    return Reliability(predicted, observed, images[held_out])

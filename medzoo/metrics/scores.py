@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, cohen_kappa_score, multilabel_confusion_matrix, roc_auc_score
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from medzoo.metrics.calibration import reliability
 from medzoo.metrics.outcomes import Outcomes
 
@@ -45,7 +45,7 @@ class TaskMetrics:
     per_class: tuple[str, ...] = _ONE_VS_REST
 
 
-TASK_METRICS: Table[TaskMetrics] = Table(
+TASK_METRICS: Registry[TaskMetrics] = Registry(
     "task",
     [
         TaskMetrics(

@@ -124,9 +124,9 @@ def _available(
         return {weight: resolve(weight, zoo).input for weight in asked}, {}
     found: dict[str | Path, InputContract] = {}
     unavailable: dict[str, str] = {}
-    held = published(zoo)
-    for name in dict.fromkeys([*WEIGHTS, *held]):
-        if name not in held and not find(name).timm_name:
+    held_out = published(zoo)
+    for name in dict.fromkeys([*WEIGHTS, *held_out]):
+        if name not in held_out and not find(name).timm_name:
             unavailable[name] = f"not in the zoo at {zoo_location(zoo)}"
             continue
         try:

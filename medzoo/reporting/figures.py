@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from medzoo.core.errors import MedzooError
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from medzoo.reporting.calibration_plot import draw_calibration
 from medzoo.reporting.confusion_plot import draw_classes, draw_confusion
 from medzoo.reporting.curve_plots import INSIDE, draw_precision_recall, draw_roc
@@ -42,7 +42,7 @@ class Picture:
     missing: str
 
 
-PICTURES: Table[Picture] = Table(
+PICTURES: Registry[Picture] = Registry(
     "picture",
     [
         Picture(

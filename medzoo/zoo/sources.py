@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ _EFI = Source(
     tag="fundus",
 )
 
-SOURCES: Table[Source] = Table(
+SOURCES: Registry[Source] = Registry(
     "source",
     [
         _CXR,

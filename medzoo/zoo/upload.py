@@ -81,13 +81,13 @@ def upload(
 
 def _check(api: HfApi, repo: str, revision: str, files: Sequence[Path]) -> None:
     """Compare what the Hub says it holds with what was sent."""
-    held = {
+    held_out = {
         entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
         for entry in api.get_paths_info(repo, [file.name for file in files], revision=revision)
         if isinstance(entry, RepoFile)
     }
     for file in files:
-        if held.get(file.name) not in (sha256_of(file), _git_name(file)):
+        if held_out.get(file.name) not in (sha256_of(file), _git_name(file)):
             raise ZooError(f"{file.name} of {repo} on the Hub is not what was sent; run the same command again")
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from medzoo.zoo.sources import SOURCES, Source
 
 INITS = {"ri": "random", "in": "ImageNet"}
@@ -57,7 +57,7 @@ def _study(arch: str) -> list[Weights]:
     ]
 
 
-WEIGHTS: Table[Weights] = Table("weight", _study("densenet121"))
+WEIGHTS: Registry[Weights] = Registry("weight", _study("densenet121"))
 
 
 _FORM = re.compile(rf"(?P<arch>.+?)(?:_(?P<source>{'|'.join(SOURCES)})_(?P<init>{'|'.join(INITS)})|_in)")
@@ -86,7 +86,7 @@ def find(name: str) -> Weights:
 
     if not timm.is_model(form["arch"]):
         return WEIGHTS[name]
-    return Table("weight", _study(form["arch"]))[name]
+    return Registry("weight", _study(form["arch"]))[name]
 
 
 def list_models(pattern: str = "*", domain: str | None = None) -> list[str]:

@@ -6,11 +6,11 @@ the publishers' complete label tables, counted; for the relatives their publishe
 
 from __future__ import annotations
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.datasets.entry import DataSet
 from training.datasets.relatives import RELATIVES
 from training.datasets.sources import SOURCE_SETS
 from training.datasets.targets import TARGET_SETS
 
-DATASETS: Table[DataSet] = Table("data set", SOURCE_SETS + TARGET_SETS + RELATIVES)
+DATASETS: Registry[DataSet] = Registry("data set", SOURCE_SETS + TARGET_SETS + RELATIVES)
 TARGETS = tuple(entry.name for entry in TARGET_SETS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.download.responses import Remote
 
 
@@ -103,7 +103,7 @@ _CHESTXRAY14 = tuple(
     for number, (link, size, digest) in enumerate(_NIH_ARCHIVES, 1)
 )
 
-DOWNLOADS: Table[Download] = Table(
+DOWNLOADS: Registry[Download] = Registry(
     "data set that can be downloaded",
     [
         Download("chestxray14", _CHESTXRAY14),

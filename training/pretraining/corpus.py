@@ -52,13 +52,13 @@ class Corpus:
         source: What is pretrained on: one area, or the aggregate.
         slices: The data sets, in order.
         targets: ``float32 [N, labels]`` over all images.
-        held: ``bool [N]``, the validation images.
+        held_out: ``bool [N]``, the validation images.
     """
 
     source: Source
     slices: tuple[Slice, ...]
     targets: NDArray[np.float32]
-    held: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
 
     @property
     def members(self) -> list[Source]:
@@ -67,14 +67,14 @@ class Corpus:
 
     def of(self, member: Source) -> NDArray[np.bool_]:
         """``bool [N]``, the images of one source."""
-        mask = np.zeros(len(self.held), bool)
+        mask = np.zeros(len(self.held_out), bool)
         for part in self.slices:
             if part.source is member:
                 mask[part.rows] = True
         return mask
 
     def parts(self, recipe: Recipe) -> list[Part]:
-        """The images with their augmentation, for ``medzoo.engine.loader.Pool``."""
+        """The images with their augmentation, for ``medzoo.engine.loader.Loader``."""
         return [Part(s.cache.images, AUGMENTS[recipe.augment[s.source.name]]) for s in self.slices]
 
     def columns(self, source: Source) -> slice:
@@ -87,7 +87,7 @@ class Corpus:
         return [self._describe(part) for part in self.slices]
 
     def _describe(self, part: Slice) -> dict[str, Any]:
-        held, targets = self.held[part.rows], part.cache.targets
+        held_out, targets = self.held_out[part.rows], part.cache.targets
         patients = part.cache.patients
 
         def side(rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -107,8 +107,8 @@ class Corpus:
             "rejected": part.cache.manifest["rejected"],
             "fingerprint": part.cache.folder.name,
             "split": "by patient" if patients is not None else "by image: no patients are known",
-            "train": side(~held),
-            "valid": side(held),
+            "train": side(~held_out),
+            "valid": side(held_out),
             "notes": list(part.notes),
             "terms": DATASETS[part.cache.name].terms,
         }
@@ -148,7 +148,7 @@ def gather(
         DataError: A data set is missing, incomplete or unreadable.
     """
     slices: list[Slice] = []
-    targets, held, first = [], [], 0
+    targets, held_out, first = [], [], 0
     for member in (SOURCES[name] for name in source.members):
         for name in (sets or {}).get(member.name, member.datasets):
             cache, notes = prepared(
@@ -156,9 +156,9 @@ def gather(
             )
             slices.append(Slice(member, cache, first, notes, DATASETS[name].total))
             targets.append(_widened(cache.targets, member, source, recipe))
-            held.append(holdout(cache.targets, groups_of(cache.paths, cache.patients), recipe.valid, seed))
+            held_out.append(holdout(cache.targets, groups_of(cache.paths, cache.patients), recipe.valid, seed))
             first += len(cache)
-    return Corpus(source, tuple(slices), np.concatenate(targets), np.concatenate(held))
+    return Corpus(source, tuple(slices), np.concatenate(targets), np.concatenate(held_out))
 
 
 def _widened(targets: NDArray[np.float32], member: Source, source: Source, recipe: Recipe) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from medzoo.core.progress import say
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.interrupts import Stopped
-from medzoo.engine.loader import Pool
+from medzoo.engine.loader import Loader
 from medzoo.engine.loop import fit
 from medzoo.engine.losses import balanced_weights, image_weights, make_loss
 from medzoo.engine.sampling import Sampler
@@ -148,7 +148,7 @@ def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options, us
         "image size": options.image_size,
         "random start": options.random,
         "seed": options.seed,
-        "data": [[part.cache.folder.name, int(corpus.held[part.rows].sum())] for part in corpus.slices],
+        "data": [[part.cache.folder.name, int(corpus.held_out[part.rows].sum())] for part in corpus.slices],
     }
     return Checkpoints(run / "checkpoints", settings, options.checkpoint_every, meter=usage)
 
@@ -180,11 +180,11 @@ def _train(
     checkpoints: Checkpoints,
     events: EventFiles | None,
 ) -> list[dict[str, Any]]:
-    pool = Pool(corpus.parts(recipe), model.medzoo.input, accelerator.device, options.seed)
-    train = [torch.from_numpy(np.flatnonzero(~corpus.held & corpus.of(member))) for member in corpus.members]
+    loader = Loader(corpus.parts(recipe), model.medzoo.input, accelerator.device, options.seed)
+    train = [torch.from_numpy(np.flatnonzero(~corpus.held_out & corpus.of(member))) for member in corpus.members]
     return fit(
         model,
-        pool,
+        loader,
         torch.from_numpy(corpus.targets),
         Sampler(train, recipe.plan.batch_size, options.seed, recipe.balanced),
         make_loss(corpus.source.task),
@@ -193,14 +193,14 @@ def _train(
         execution=options.execution,
         seed=options.seed,
         title=f"pretraining {model.medzoo.weights}, recipe {recipe.name}",
-        after_epoch=_reporter(model, pool, corpus, recipe, accelerator, run, events),
+        after_epoch=_reporter(model, loader, corpus, recipe, accelerator, run, events),
         checkpoints=checkpoints,
     )
 
 
 def _reporter(
     model: Model,
-    pool: Pool,
+    loader: Loader,
     corpus: Corpus,
     recipe: Recipe,
     accelerator: Accelerator,
@@ -211,7 +211,7 @@ def _reporter(
 
     def after_epoch(record: dict[str, Any]) -> str | None:
         last = record["epoch"] == recipe.plan.epochs
-        record["valid"] = validate(model, pool, corpus, accelerator, bootstrap=1000 if last else 0)
+        record["valid"] = validate(model, loader, corpus, accelerator, bootstrap=1000 if last else 0)
         if not accelerator.is_main_process:
             return None
         append_log(run, record)
@@ -230,12 +230,12 @@ def _weights(corpus: Corpus, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.floa
     In the aggregate a source weighs its classes only where labels of other sources are masked: the paper's
     aggregate has no class weights.
     """
-    weights = np.ones(len(corpus.held), np.float32)
+    weights = np.ones(len(corpus.held_out), np.float32)
     aggregate = len(corpus.members) > 1
     for member in corpus.members:
         if member.name in recipe.class_weights and not (aggregate and recipe.absent == "zero"):
             mine = corpus.of(member)
             targets = corpus.targets[:, corpus.columns(member)]
-            balanced = balanced_weights(targets[mine & ~corpus.held])
+            balanced = balanced_weights(targets[mine & ~corpus.held_out])
             weights[mine] = image_weights(targets[mine], balanced)
     return weights

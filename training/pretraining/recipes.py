@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from medzoo.engine.schedule import Plan
 
 
@@ -39,7 +39,7 @@ class Recipe:
     valid: float
 
 
-RECIPES: Table[Recipe] = Table(
+RECIPES: Registry[Recipe] = Registry(
     "recipe",
     [
         Recipe(

@@ -34,14 +34,14 @@ def tell_images(corpus: Corpus, folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(("data_set", "image", "split"))
         for part in corpus.slices:
-            for name, held in zip(published_names(part.cache.paths), corpus.held[part.rows], strict=True):
-                writer.writerow((part.cache.name, name, "valid" if held else "train"))
+            for name, held_out in zip(published_names(part.cache.paths), corpus.held_out[part.rows], strict=True):
+                writer.writerow((part.cache.name, name, "valid" if held_out else "train"))
 
 
 def _seen(part: Slice, corpus: Corpus) -> Seen:
     """The training images of one data set; their patients where the publisher's ids are public."""
     cache, owner = part.cache, DATASETS[part.cache.name].patient_ids
-    train = np.flatnonzero(~corpus.held[part.rows])
+    train = np.flatnonzero(~corpus.held_out[part.rows])
     seen = seen_of(cache.name, cache_hashes(cache)[train])
     if not owner or cache.patients is None:
         return seen

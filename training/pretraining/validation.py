@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medzoo.data.splits import groups_of
-from medzoo.engine.loader import Pool, predict_logits
+from medzoo.engine.loader import Loader, predict_logits
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import swift
+from medzoo.engine.runtime import flush_denormals
 from medzoo.metrics import Metrics, evaluate
 from medzoo.models.info import Model
 from medzoo.zoo.sources import SOURCES, Source
@@ -22,7 +22,7 @@ from training.pretraining.corpus import Corpus
 
 
 def validate(
-    model: Model, pool: Pool, corpus: Corpus, accelerator: Accelerator, bootstrap: int = 0
+    model: Model, loader: Loader, corpus: Corpus, accelerator: Accelerator, bootstrap: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Measure the network on the held-out images.
 
@@ -42,10 +42,10 @@ def validate(
     result = {}
     for name in corpus.source.members:
         member = SOURCES[name]
-        numbers = np.concatenate([np.arange(len(corpus.held))[s.rows] for s in corpus.slices if s.source is member])
-        rows = numbers[corpus.held[numbers]]
+        numbers = np.concatenate([np.arange(len(corpus.held_out))[s.rows] for s in corpus.slices if s.source is member])
+        rows = numbers[corpus.held_out[numbers]]
         columns = corpus.columns(member)
-        logits = _shared_logits(model, pool, rows, accelerator)[:, columns]
+        logits = _shared_logits(model, loader, rows, accelerator)[:, columns]
         targets = corpus.targets[rows][:, columns]
         found = probabilities(logits, member.task)
         metrics = evaluate(
@@ -53,7 +53,7 @@ def validate(
             found,
             member.task,
             member.labels,
-            groups=_groups(corpus, member)[corpus.held[numbers]],
+            groups=_groups(corpus, member)[corpus.held_out[numbers]],
             bootstrap=bootstrap if accelerator.is_main_process else 0,
         )
         result[name] = _described(metrics)
@@ -87,11 +87,11 @@ def _described(metrics: Metrics) -> dict[str, Any]:
     return values
 
 
-def _shared_logits(model: Model, pool: Pool, rows: NDArray[np.int64], accelerator: Accelerator) -> Tensor:
+def _shared_logits(model: Model, loader: Loader, rows: NDArray[np.int64], accelerator: Accelerator) -> Tensor:
     """Logits of some images, in their order, each process having computed a part."""
     rank, world = accelerator.process_index, accelerator.num_processes
-    with swift(), accelerator.autocast():
-        mine = predict_logits(model, pool, torch.from_numpy(rows[rank::world].copy()))
+    with flush_denormals(), accelerator.autocast():
+        mine = predict_logits(model, loader, torch.from_numpy(rows[rank::world].copy()))
     if world == 1:
         return mine
     parts = gather_object([mine])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.standins import layout_fundus, layout_tissue, layout_xray
 from training.standins.plan import Plan
 
@@ -25,7 +25,7 @@ class Layout:
     plan: Callable[[int, np.random.Generator], Plan]
 
 
-LAYOUTS: Table[Layout] = Table(
+LAYOUTS: Registry[Layout] = Registry(
     "stand-in",
     [
         Layout("chestxray14", layout_xray.chestxray14),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medzoo.core.registry import Table
+from medzoo.core.registry import Registry
 from training.study.outcome import ARMS
 
 CITATION = "M. Jindal, B. Singh, Traitement du Signal 40(1), 241-248, 2023, doi:10.18280/ts.400123"
@@ -45,7 +45,7 @@ def _reported(
     return Reported(name, label, metric, class_weights, *by_arm)
 
 
-TABLE_2: Table[Reported] = Table(
+TABLE_2: Registry[Reported] = Registry(
     "target of the paper",
     [
         # Arms as in training.study.outcome.ARMS: IN, Domain_RI, Domain_IN, All_RI, All_IN.
