@@ -41,7 +41,7 @@ def notes_of(data: Examples, validation: Any = None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("splits", "held", "note"),
+    ("splits", "held_out", "note"),
     [
         ("tttteett", [4, 5], "own test images"),
         ("ttttvvtt", [4, 5], "own validation images"),
