@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.geometry import Geometry
-from medzoo.data.records import Records, one_hot
+from medzoo.data.tasks import one_hot
 from training.cache.prepare import prepare
 
 # kind: width, height, mode, file name's end, how the study keeps it, real images of this kind
@@ -105,7 +106,9 @@ def prepared(jobs: int) -> Callable[[str, list[Path]], None]:
 
     def run(kind: str, files: list[Path]) -> None:
         names = tuple(file.name for file in files)
-        records = Records("bench", files[0].parent, names, one_hot([0] * len(files), 2), ("a", "b"), "binary")
+        records = ImageDataset(
+            "bench", Files(files[0].parent, names), names, one_hot([0] * len(files), 2), ("a", "b"), "binary"
+        )
         with tempfile.TemporaryDirectory() as folder:
             prepare(records, KINDS[kind][3], Path(folder), jobs=jobs)
 

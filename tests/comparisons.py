@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.comparison.comparison import Labelled
+from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.protocol import Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, FAILED
@@ -16,17 +16,17 @@ from medzoo.metrics.scores import TASK_METRICS
 EPOCHS = 4
 
 
-def labelled(name: str = "drawn", task: str = "binary", classes: int = 2, images: int = 60) -> Labelled:
+def labelled(name: str = "drawn", task: str = "binary", classes: int = 2, images: int = 60) -> DatasetLabels:
     """Labels of a data set; two images a patient."""
     label = np.arange(images) // 2 % classes
     targets = np.eye(classes, dtype=np.float32)[label]
     groups = np.array([f"patient:{i // 2}" for i in range(images)])
     ids = tuple(f"{i:03d}.png" for i in range(images))
-    return Labelled(name, task, tuple(f"class {c}" for c in range(classes)), ids, targets, groups, True)
+    return DatasetLabels(name, task, tuple(f"class {c}" for c in range(classes)), ids, targets, groups, True)
 
 
 def comparison(
-    data: Labelled,
+    data: DatasetLabels,
     skill: Mapping[str, float],
     protocol: Protocol | None = None,
     *,
@@ -74,7 +74,7 @@ def comparison(
     return ComparisonResult(data, records, baseline or next(iter(skill)))
 
 
-def _done(data: Labelled, split: Fold, skill: float, seed: list[int]) -> dict[str, Any]:
+def _done(data: DatasetLabels, split: Fold, skill: float, seed: list[int]) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     targets = data.targets[split.test]
     found = _softmax(rng.normal(size=targets.shape) + skill * targets)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.data.dataset import Examples
+from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.finetuning.report import Report
 from medzoo.metrics import evaluate, primary
 from medzoo.metrics.outcomes import outcomes
@@ -49,7 +49,7 @@ def examples(task: str, n: int, *, channels: int = 3, names: Any = None, one_cla
     images = np.random.default_rng(2).integers(0, 256, (n, 32, 32, channels), dtype=np.uint8)
     ids = tuple(f"ward/secret-{i:03}.png" for i in range(n))
     patients = np.array([f"p{i // 2}" for i in range(n)])
-    return Examples("lungs", images, _labels(task, n, len(classes), one_class), classes, task, ids, patients)
+    return ImageDataset("lungs", images, ids, _labels(task, n, len(classes), one_class), classes, task, patients)
 
 
 def findings(task: str, *, wrong: int = 8, epochs: int = 3, bootstrap: int = 50, **form: Any) -> Findings:

@@ -15,12 +15,12 @@ from PIL import Image
 
 import medzoo
 from medzoo.__main__ import main
-from medzoo.contamination.audit import audit_frames, leave_out, seen_by
-from medzoo.contamination.image_hashes import FRAME, frames_of
+from medzoo.contamination.audit import audit_images, leave_out, seen_by
+from medzoo.contamination.image_hashes import FRAME, hashes_of
 from medzoo.contamination.seen_images import SEEN, patient_keys, seen_of
 from medzoo.core.errors import DataError, ZooError
-from medzoo.data.dataset import load_examples, records_of
 from medzoo.data.geometry import Geometry
+from medzoo.data.opening import open_dataset, open_images
 from medzoo.finetuning.finetune import finetune
 from medzoo.zoo.bundle import open_bundle
 from training.cache.hashes import cache_hashes
@@ -134,9 +134,9 @@ def test_published_names_are_the_same_in_every_layout() -> None:
 @pytest.mark.parametrize(("name", "size"), [("chestxray14", 224), ("chestxray14", 32), ("eyepacs", 64)])
 def test_hashes_of_a_cache_are_those_of_its_whole_files(name: str, size: int, data: Path, tmp_path: Path) -> None:
     cache, _ = prepared(name, data, tmp_path, size=size, allow_partial=True)
-    files = frames_of(data / name)
-    assert cache.paths == files.names
-    np.testing.assert_array_equal(cache_hashes(cache), files.hashes)
+    files = open_images(data / name)
+    assert cache.ids == files.ids
+    np.testing.assert_array_equal(cache_hashes(cache), hashes_of(files))
 
 
 def test_copies_in_a_folder_are_found_and_held_out_images_are_not(mine: Path, bundle: Path) -> None:
@@ -158,19 +158,19 @@ class Dataset:
         return len(self.records)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        return opened(self.records.path(index)), int(self.records.labels[index])
+        return opened(self.records.images[index]), int(self.records.labels[index])
 
 
 def forms(root: Path) -> dict[str, Any]:
     """One data set in every form; in the order of the paths."""
-    records = records_of(root)
-    rows = [f"{path},{path[0]}" for path in records.paths]
+    records = open_dataset(root)
+    rows = [f"{path},{path[0]}" for path in records.ids]
     (root / "table.csv").write_text("\n".join(["path,label", *rows]))
-    files = [records.path(i) for i in range(len(records))]
+    files = list(records.images)
     return {
         "table": root / "table.csv",
         "records": records,
-        "examples": load_examples(records, FRAME),
+        "examples": open_dataset(records).decode(FRAME),
         "pair": (files, records.labels),
         "dataset": Dataset(root, records),
     }
@@ -182,9 +182,8 @@ def test_every_form_of_data_is_audited_alike_and_loses_the_same(mine: Path, bund
     for form, data in forms(mine).items():
         audit = medzoo.audit(data, bundle)
         assert audit.found.tolist() == expected.found.tolist(), form
-        rest, again = leave_out(data, seen)
+        examples, again = leave_out(open_dataset(data), Geometry(8, 8), seen)
         assert again.found.tolist() == expected.found.tolist(), form
-        examples = load_examples(rest, Geometry(8, 8))
         assert examples.classes == ("a", "b") or form == "pair", form
         assert examples.targets.argmax(1).tolist() == [int(name[0] == "b") for name in kept], form
 
@@ -208,7 +207,7 @@ def test_patients_by_the_name_of_their_data_set(mine: Path, bundle: Path, split:
 
 def test_finetune_leaves_out_what_was_seen_on_both_sides(mine: Path, bundle: Path) -> None:
     mask = np.arange(24) % 3 == 0
-    names = records_of(mine).paths
+    names = open_dataset(mine).ids
     options: dict[str, Any] = {"epochs": 1, "batch_size": 8, "head": "linear", "image_size": 32, "device": "cpu"}
     report = finetune(bundle, mine, validation=mask, exclude_seen=True, **options)
     assert report.ids == tuple(
@@ -253,7 +252,7 @@ def test_what_cannot_be_audited_says_so(mine: Path, tiny: Path, bundle: Path, tm
 def test_nothing_left_is_an_error(data: Path, bundle: Path, split: dict[str, str]) -> None:
     files = [data / "chestxray14" / "images" / name for name, side in split.items() if side == "train"]
     with pytest.raises(DataError, match="nothing is left"):
-        leave_out((files, [i % 2 for i in range(len(files))]), seen_by(bundle))
+        leave_out(open_dataset((files, [i % 2 for i in range(len(files))])), Geometry(8, 8), seen_by(bundle))
 
 
 def test_a_published_weight_can_be_audited(work: Path, mine: Path, tmp_path: Path) -> None:
@@ -288,8 +287,8 @@ def test_the_command(
 def test_real_copies_by_strangers_are_found_among_real_images(real: Path) -> None:
     with (real / "chestxray14_overlap" / "pairs.csv").open(newline="") as file:
         pairs = [(row["covid19_radiography_normal_file"], row["chestxray14_image"]) for row in csv.DictReader(file)]
-    originals = frames_of([real / "chestxray14_overlap" / "images" / name for _, name in pairs])
-    seen = seen_of("chestxray14", originals.hashes)
+    originals = hashes_of(open_images([real / "chestxray14_overlap" / "images" / name for _, name in pairs]))
+    seen = seen_of("chestxray14", originals)
     for folder, copies in (("Normal", {name for name, _ in pairs}), ("COVID", set()), ("Viral Pneumonia", set())):
-        audit = audit_frames(real / "covid19_radiography" / folder / "images", seen)
+        audit = audit_images(open_images(real / "covid19_radiography" / folder / "images"), seen)
         assert set(audit.table()["image"]) == copies, folder

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from medzoo.core.errors import DataError
-from medzoo.data.records import TASKS
+from medzoo.data.tasks import TASKS
 from medzoo.metrics import Estimate, Metrics, evaluate
 from medzoo.metrics.bootstrap import interval, members, paired_difference, resamples
 from medzoo.metrics.outcomes import Outcomes, outcomes

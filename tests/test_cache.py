@@ -23,10 +23,11 @@ import training.cache.staging
 from medzoo.contamination.image_hashes import FRAME
 from medzoo.contamination.perceptual_hash import image_hash
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.decoding import Stamp
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_io import as_array, read_image
-from medzoo.data.records import Records, one_hot
+from medzoo.data.tasks import one_hot
 from training.cache.prepare import Cache, open_cache, prepare
 from training.cache.staging import Staging
 
@@ -46,9 +47,9 @@ def make(root: Path, count: int, side: int = 24) -> Records:
     (root / "a").mkdir()
     for name in names:
         Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(root / name)
-    return Records(
+    return ImageDataset(
         "a set/of mine",
-        root,
+        Files(root, names),
         names,
         one_hot([i % 2 for i in range(count)], 2),
         ("no", "yes"),
@@ -82,14 +83,14 @@ def test_a_cache_holds_everything(records: Records, tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_cache(cache.folder).images[0], before)
     cache.images[0] = before
     assert cache.images.shape == (COUNT, 16, 16, 1)
-    for path, image in zip(cache.paths, cache.images, strict=True):
-        np.testing.assert_array_equal(image, read_image(records.root / path, GREY))
+    for path, image in zip(cache.ids, cache.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images.root / path, GREY))
     np.testing.assert_array_equal(cache.targets, records.targets)
     assert cache.patients is not None and cache.splits is not None
     assert records.patients is not None and records.splits is not None
     np.testing.assert_array_equal(cache.patients, records.patients)
     np.testing.assert_array_equal(cache.splits, records.splits)
-    assert (cache.paths, cache.classes, cache.task) == (records.paths, records.classes, records.task)
+    assert (cache.ids, cache.classes, cache.task) == (records.ids, records.classes, records.task)
     assert cache.geometry == GREY
     assert cache.name == records.name
     assert cache.manifest["counts"] == {"no": 6, "yes": 6}
@@ -127,9 +128,9 @@ def test_touched_and_moved_files_keep_the_cache(
     records: Records, tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = prepare(records, GREY, tmp_path / "c")
-    os.utime(records.path(4), ns=(1, 1))
+    os.utime(records.images[4], ns=(1, 1))
     assert prepare(records, GREY, tmp_path / "c").folder == first.folder
-    moved = replace(records, root=records.root.rename(tmp_path / "moved"))
+    moved = records.with_images(Files(records.images.root.rename(tmp_path / "moved"), records.ids))
     assert prepare(moved, GREY, tmp_path / "c").folder == first.folder
     assert len(decoded) == COUNT
     monkeypatch.setattr(training.cache.prepare, "full_stamp", lambda path: pytest.fail(f"{path} was read"))
@@ -141,7 +142,7 @@ def test_a_changed_image_makes_a_new_cache_of_the_changed_row_only(
 ) -> None:
     first = prepare(records, GREY, tmp_path / "c")
     decoded.clear()
-    Image.new("L", (24, 24), 200).save(records.path(5))
+    Image.new("L", (24, 24), 200).save(records.images[5])
     second = prepare(records, GREY, tmp_path / "c")
     assert second.folder != first.folder
     assert decoded == [5]
@@ -152,12 +153,12 @@ def test_a_changed_image_makes_a_new_cache_of_the_changed_row_only(
 def test_a_change_of_the_same_size_and_time_elsewhere_is_seen(records: Records, tmp_path: Path) -> None:
     """Another tree with the same names, sizes and times (unpacked bitmaps) is no copy."""
     other = replace(records, root=tmp_path / "other")
-    shutil.copytree(records.root, other.root)
-    data = bytearray(other.path(0).read_bytes())
+    shutil.copytree(records.images.root, other.images.root)
+    data = bytearray(other.images[0].read_bytes())
     data[-20] ^= 1  # within the image's checksum: still a file of the same size
-    stat = other.path(0).stat()
-    other.path(0).write_bytes(data)
-    os.utime(other.path(0), ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    stat = other.images[0].stat()
+    other.images[0].write_bytes(data)
+    os.utime(other.images[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
     prepare(records, GREY, tmp_path / "c")
     with pytest.raises(DataError, match="1 of 12"):
         prepare(other, GREY, tmp_path / "c")
@@ -182,15 +183,15 @@ def test_everything_that_matters_is_in_the_key(
     second = prepare(changed, geometry, tmp_path / "c")
     assert second.folder != first.folder
     assert len(decoded) == (COUNT if what in ("geometry", "version") else 0)  # images are taken over
-    for path, image in zip(second.paths, second.images, strict=True):
-        np.testing.assert_array_equal(image, read_image(records.root / path, geometry))
+    for path, image in zip(second.ids, second.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images.root / path, geometry))
     assert open_cache(first.folder).manifest == first.manifest
 
 
 def spoil(records: Records) -> list[int]:
-    records.path(2).write_bytes(b"")
-    records.path(7).unlink()
-    records.path(8).write_bytes(records.path(8).read_bytes()[:200])
+    records.images[2].write_bytes(b"")
+    records.images[7].unlink()
+    records.images[8].write_bytes(records.images[8].read_bytes()[:200])
     return [2, 7, 8]
 
 
@@ -201,18 +202,16 @@ def test_unreadable_images_stop_above_the_allowed_number_only(
     with pytest.raises(DataError, match=r"3 of 12 images cannot be read, 2 allowed: .*ö 002\.png.*empty") as error:
         prepare(records, GREY, tmp_path / "c", max_rejected=2)
     listed = str(error.value).split("listed in ")[1].split(": mend")[0]
-    assert [
-        records.paths.index(line.split(",")[0]) for line in Path(listed).read_text("utf-8").split("\n")[1:-1]
-    ] == bad
+    assert [records.ids.index(line.split(",")[0]) for line in Path(listed).read_text("utf-8").split("\n")[1:-1]] == bad
     assert not list((tmp_path / "c").glob("*/manifest.json"))
     decoded.clear()
     cache = prepare(records, GREY, tmp_path / "c", max_rejected=3)
     assert decoded == bad  # the rest was kept
     good = [i for i in range(COUNT) if i not in bad]
-    assert cache.paths == records.take(good).paths
+    assert cache.ids == records.take(good).ids
     np.testing.assert_array_equal(cache.targets, records.targets[good])
-    for path, image in zip(cache.paths, cache.images, strict=True):
-        np.testing.assert_array_equal(image, read_image(records.root / path, GREY))
+    for path, image in zip(cache.ids, cache.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images.root / path, GREY))
     assert cache.manifest["rejected"] == 3
     assert len((cache.folder / "rejected.csv").read_text("utf-8").splitlines()) == 4
     decoded.clear()
@@ -220,14 +219,14 @@ def test_unreadable_images_stop_above_the_allowed_number_only(
     with pytest.raises(DataError, match="3 of 12"):
         prepare(records, GREY, tmp_path / "c")
     assert not decoded
-    Image.new("L", (24, 24), 90).save(records.path(7))  # mended: the next cache has it
+    Image.new("L", (24, 24), 90).save(records.images[7])  # mended: the next cache has it
     better = prepare(records, GREY, tmp_path / "c", max_rejected=2)
     assert len(better) == COUNT - 2
     assert set(decoded) == set(bad)
 
 
 def test_a_set_without_one_readable_image(records: Records, tmp_path: Path) -> None:
-    shutil.rmtree(records.root)
+    shutil.rmtree(records.images.root)
     with pytest.raises(DataError, match="none of its 12 images"):
         prepare(records, GREY, tmp_path / "c", max_rejected=99)
 
@@ -266,12 +265,12 @@ def test_an_interrupted_run_goes_on(records: Records, tmp_path: Path, decoded: l
         prepare(records, GREY, tmp_path / "c", progress=interrupted_at(5))
     assert not list((tmp_path / "c").glob("*/manifest.json"))
     decoded.clear()
-    Image.new("L", (24, 24), 200).save(records.path(2))  # changed between the two starts
+    Image.new("L", (24, 24), 200).save(records.images[2])  # changed between the two starts
     cache = prepare(records, GREY, tmp_path / "c")
     assert decoded == [2, *range(5, COUNT)]
     assert (cache.images[2] == 200).all()
-    for path, image in zip(cache.paths, cache.images, strict=True):
-        np.testing.assert_array_equal(image, read_image(records.root / path, GREY))
+    for path, image in zip(cache.ids, cache.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images.root / path, GREY))
 
 
 @pytest.mark.parametrize("rejects", [False, True])
@@ -293,8 +292,8 @@ def test_a_crash_at_any_step_of_finishing_is_mended(
     cache = prepare(records, GREY, tmp_path / "c", max_rejected=3)
     assert decoded == ([] if step == "rmtree" else bad)
     assert len(cache) == COUNT - len(bad)
-    for path, image in zip(cache.paths, cache.images, strict=True):
-        np.testing.assert_array_equal(image, read_image(records.root / path, GREY))
+    for path, image in zip(cache.ids, cache.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images.root / path, GREY))
     assert not list((tmp_path / "c").glob("*.partial"))
 
 
@@ -303,7 +302,8 @@ import os, signal, sys, threading, time
 from pathlib import Path
 import training.cache.staging
 from medzoo.data.geometry import Geometry
-from medzoo.data.records import Records, one_hot
+from medzoo.data.dataset import Files, ImageDataset
+from medzoo.data.tasks import one_hot
 from training.cache.prepare import prepare
 
 def die():
@@ -316,7 +316,8 @@ def progress(done, total):
 training.cache.staging._BATCH = 8
 root, folder, last, delay = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 names = tuple(sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png")))
-records = Records("killed", root, names, one_hot([i % 2 for i in range(len(names))], 2), ("no", "yes"), "binary")
+targets = one_hot([i % 2 for i in range(len(names))], 2)
+records = ImageDataset("killed", Files(root, names), names, targets, ("no", "yes"), "binary")
 timer = threading.Timer(delay, die)
 timer.start()
 start = time.perf_counter()
@@ -339,20 +340,20 @@ def only_cache(folder: Path) -> Cache:
 
 def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     records = make(tmp_path / "set", 120, side=300)
-    records.path(50).write_bytes(b"no image")
-    with start(records.root, tmp_path / "whole") as run:
+    records.images[50].write_bytes(b"no image")
+    with start(records.images.root, tmp_path / "whole") as run:
         took = float(run.communicate()[0])
     assert run.returncode == 0
-    with start(records.root, tmp_path / "killed", last=37) as run:
+    with start(records.images.root, tmp_path / "killed", last=37) as run:
         run.communicate()
     assert run.returncode == -signal.SIGKILL
     (journal,) = (tmp_path / "killed").glob("*.partial/journal.csv")
     assert len(journal.read_text().split()) == 32  # whole batches of 8
     draw = random.Random(3)
     for _ in range(3):
-        with start(records.root, tmp_path / "killed", delay=draw.uniform(0, took / 2)) as run:
+        with start(records.images.root, tmp_path / "killed", delay=draw.uniform(0, took / 2)) as run:
             run.communicate()
-    with start(records.root, tmp_path / "killed") as run:
+    with start(records.images.root, tmp_path / "killed") as run:
         run.communicate()
     assert run.returncode == 0
     whole, killed = only_cache(tmp_path / "whole"), only_cache(tmp_path / "killed")
@@ -363,7 +364,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> 
 
 def test_two_processes_share_the_work_of_one(tmp_path: Path) -> None:
     records = make(tmp_path / "set", 40, side=300)
-    with start(records.root, tmp_path / "c") as one, start(records.root, tmp_path / "c") as other:
+    with start(records.images.root, tmp_path / "c") as one, start(records.images.root, tmp_path / "c") as other:
         one.communicate()
         other.communicate()
     assert (one.returncode, other.returncode) == (0, 0)
@@ -405,7 +406,9 @@ def test_real_sets(real: Path, tmp_path: Path) -> None:
         root = real / name
         paths = tuple(sorted(path.relative_to(root).as_posix() for path in root.rglob(pattern)))
         targets = one_hot([0] * len(paths), 2)
-        cache = prepare(Records(name, root, paths, targets, ("a", "b"), "binary"), geometry, tmp_path)
+        cache = prepare(
+            ImageDataset(name, Files(root, paths), paths, targets, ("a", "b"), "binary"), geometry, tmp_path
+        )
         assert len(cache) == len(paths) > 10
         assert all(image.std() > 1 for image in cache.images)
 
@@ -414,6 +417,6 @@ def test_hashes_are_made_once_and_kept(records: Records, tmp_path: Path, monkeyp
     cache = prepare(records, GREY, tmp_path / "c")
     hashes = training.cache.hashes.cache_hashes(cache)
     assert hashes.shape == (COUNT, 48)
-    np.testing.assert_array_equal(hashes[5], image_hash(as_array(records.path(5), FRAME)))
+    np.testing.assert_array_equal(hashes[5], image_hash(as_array(records.images[5], FRAME)))
     monkeypatch.setattr(training.cache.hashes, "file_hashes", lambda *_: pytest.fail("hashed again"))
     np.testing.assert_array_equal(training.cache.hashes.cache_hashes(open_cache(cache.folder)), hashes)

@@ -275,10 +275,10 @@ class Sized:
     """As much of a cache as validation looks at."""
 
     def __init__(self, count: int, patients: np.ndarray) -> None:
-        self.paths, self.patients = tuple(map(str, range(count))), patients
+        self.count, self.groups = count, patients
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return self.count
 
 
 def test_the_last_epochs_intervals_are_resampled_by_patient() -> None:

@@ -20,7 +20,7 @@ from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.runs import DONE, FAILED, Cell
 from medzoo.core.errors import DataError, InputError, MedzooError, RunError
-from medzoo.data.dataset import Examples
+from medzoo.data.dataset import ImageDataset
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import InputContract, common_contract
 
@@ -121,7 +121,8 @@ def test_another_option_weight_or_data_set_is_another_run(found: Comparison, dat
         other = compare(data, starts[:1], **{**QUICK, "epochs": 1, **changes})
         assert not ids & {record["id"] for record in other.records}
     images = np.zeros((4, 32, 32, 3), np.uint8)
-    examples = Examples("e", images, np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], ("a", "b"), "binary", tuple("wxyz"))
+    targets = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    examples = ImageDataset("e", images, tuple("wxyz"), targets, ("a", "b"), "binary")
     prints = {fingerprint(examples)}
     for changed in (
         replace(examples, images=images + 1),

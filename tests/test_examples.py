@@ -26,9 +26,9 @@ from medzoo.cli.app import run
 from medzoo.cli.options import Columns, data_of, validation_of
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.data import image_buffer as room
-from medzoo.data.dataset import load_examples
-from medzoo.data.decoding import convert_many
+from medzoo.data.decoding import decode_many
 from medzoo.data.geometry import Geometry
+from medzoo.data.opening import open_dataset
 from medzoo.finetuning.finetune import finetune
 
 SIZE = Geometry(8, 8)
@@ -63,7 +63,7 @@ def broken(tmp_path: Path) -> Path:
 
 def test_all_unreadable_files_are_listed(broken: Path) -> None:
     with pytest.raises(UnreadableError, match="7 of 24 images of mine cannot be read") as caught:
-        load_examples(broken, SIZE)
+        open_dataset(broken).decode(SIZE)
     names = [name for name, _ in caught.value.rejected]
     assert len(names) == 7 and all((broken / name).stat().st_size < 100 for name in names)
     assert str(caught.value).count(".png") == 5  # the message has room for some
@@ -76,7 +76,7 @@ def test_the_command_line_prints_all_of_them(
 
     @line.command()
     def load() -> None:
-        load_examples(broken, SIZE)
+        open_dataset(broken).decode(SIZE)
 
     monkeypatch.setattr(sys, "argv", ["medzoo"])
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
@@ -92,10 +92,10 @@ def test_unreadable_images_of_arrays_and_data_sets_are_listed_by_number() -> Non
     with pytest.raises(
         UnreadableError, match="2 of 4 images of arrays cannot be read: image 1: float values"
     ) as caught:
-        load_examples(([good, bad, good, bad], [0, 1, 0, 1]), SIZE)
+        open_dataset(([good, bad, good, bad], [0, 1, 0, 1])).decode(SIZE)
     assert [name for name, _ in caught.value.rejected] == ["1", "3"]
     with pytest.raises(UnreadableError) as caught:
-        load_examples(Pairs([(good, 0), (BROKEN, 1), (good, 1), (b"", 0)]), SIZE)
+        open_dataset(Pairs([(good, 0), (BROKEN, 1), (good, 1), (b"", 0)])).decode(SIZE)
     assert [name for name, _ in caught.value.rejected] == ["1", "3"]
 
 
@@ -105,14 +105,14 @@ def test_a_mistake_in_a_data_sets_own_code_keeps_its_traceback() -> None:
             raise KeyError("a bug")
 
     with pytest.raises(KeyError):
-        load_examples(Wrong([1, 2]), SIZE)
+        open_dataset(Wrong([1, 2])).decode(SIZE)
 
 
 def test_many_images_are_converted_in_their_places() -> None:
     images = [np.full((5, 5), i, np.uint8) for i in range(100)]
     out = np.zeros((100, 8, 8, 3), np.uint8)
     seen: list[tuple[int, int]] = []
-    assert convert_many(images.__getitem__, SIZE, out, progress=lambda *at: seen.append(at), jobs=3) == []
+    assert decode_many(images, SIZE, out, progress=lambda *at: seen.append(at), jobs=3) == []
     assert out[:, 0, 0, 0].tolist() == list(range(100)) and seen[-1] == (100, 100)
 
 
@@ -132,10 +132,10 @@ def in_file(images: NDArray[np.uint8]) -> bool:
 def test_images_that_fill_the_memory_lie_in_a_file_that_goes_with_them(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("MEDZOO_CACHE", str(tmp_path / "cache"))
     root = class_folders(tmp_path / "mine", each=6)
-    examples = load_examples(root, SIZE)
+    examples = open_dataset(root).decode(SIZE)
     assert in_file(examples.images) and in_file(examples.take(np.arange(9)).images)
     monkeypatch.setattr(room, "free_memory", lambda: 10**9)
-    plain = load_examples(root, SIZE)
+    plain = open_dataset(root).decode(SIZE)
     assert not in_file(plain.images)
     np.testing.assert_array_equal(examples.images, plain.images)
     np.testing.assert_array_equal(examples.take(np.arange(12) % 2 == 1).images, plain.images[1::2])
@@ -199,12 +199,12 @@ def test_any_mode_and_size_is_read_from_any_place(
     with (root / "table.csv").open("a", encoding="utf-8", newline="") as stream:
         stream.write(f'"{quoted}",one\nother.png,two\n')
     geometry = Geometry(8, 8, channels=channels)
-    examples = load_examples(root / "table.csv", geometry)
+    examples = open_dataset(root / "table.csv").decode(geometry)
     assert examples.images.shape == (2, 8, 8, channels)
     row = examples.ids.index(file.relative_to(root).as_posix())
     values = examples.images[row].astype(int)
     assert mode == "1" or np.abs(values - 128).max() <= 1
-    pair = load_examples(([image, file, other], ["one", "one", "two"]), geometry)
+    pair = open_dataset(([image, file, other], ["one", "one", "two"])).decode(geometry)
     np.testing.assert_array_equal(pair.images[0], pair.images[1])
 
 

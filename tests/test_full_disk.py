@@ -21,8 +21,9 @@ from medzoo.cli.app import new_app, run
 from medzoo.core.atomic import replacing_file, replacing_folder, write_json
 from medzoo.core.cache import recall, remember
 from medzoo.core.errors import DiskFullError, MedzooError
+from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.geometry import Geometry
-from medzoo.data.records import Records, one_hot
+from medzoo.data.tasks import one_hot
 from training.cache.prepare import prepare
 
 GEOMETRY = Geometry(32, 32, channels=1)
@@ -88,7 +89,7 @@ def records(tmp_path: Path) -> Records:
     (tmp_path / "set").mkdir()
     for name in names:
         Image.fromarray(rng.integers(0, 256, (40, 40), np.uint8)).save(tmp_path / "set" / name)
-    return Records("set", tmp_path / "set", names, one_hot([0, 1] * 4, 2), ("no", "yes"), "binary")
+    return ImageDataset("set", Files(tmp_path / "set", names), names, one_hot([0, 1] * 4, 2), ("no", "yes"), "binary")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.999])  # room for a part of the header, some images, all but the last

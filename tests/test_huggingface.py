@@ -13,13 +13,13 @@ from PIL import Image
 
 from medzoo import read_dataset
 from medzoo.contamination.audit import leave_out
-from medzoo.contamination.image_hashes import frames_of
+from medzoo.contamination.image_hashes import hashes_of
 from medzoo.contamination.seen_images import Seen
 from medzoo.core.errors import DataError, UnreadableError
-from medzoo.data.dataset import load_examples, records_of
 from medzoo.data.geometry import Geometry
 from medzoo.data.holdout import hold_out
 from medzoo.data.huggingface import is_dataset
+from medzoo.data.opening import open_dataset, open_images
 from medzoo.finetuning.finetune import finetune
 
 datasets = pytest.importorskip("datasets")
@@ -46,13 +46,13 @@ def test_the_columns_are_found_and_the_class_names_known() -> None:
         features,
         **{"label": [0, 2, 0, 2], "Patient ID": [7, 8, None, 8], "split": ["train", "test", "train", "test"]},
     )
-    examples = load_examples(data, SIZE)
+    examples = open_dataset(data).decode(SIZE)
     assert (examples.classes, examples.task) == (("none", "mild", "severe"), "multiclass")
     assert examples.targets.argmax(1).tolist() == [0, 2, 0, 2]
     assert examples.images[:, 0, 0, 0].tolist() == [0, 50, 100, 150] and examples.ids == ("0", "1", "2", "3")
     assert examples.patients is not None and examples.patients.tolist() == ["7", "8", "", "8"]
     assert examples.splits is not None and examples.splits.tolist() == ["train", "test"] * 2
-    assert load_examples(data, SIZE, task="ordinal").task == "ordinal"
+    assert open_dataset(data, task="ordinal").decode(SIZE).task == "ordinal"
 
 
 def test_the_parts_of_a_dictionary_are_the_own_split() -> None:
@@ -61,22 +61,22 @@ def test_the_parts_of_a_dictionary_are_the_own_split() -> None:
         "test": made([40], {"label": GRADES}, label=[1]),
     }
     for data in (parts, datasets.DatasetDict(parts)):
-        examples, held_out = hold_out(load_examples(data, SIZE), None, SIZE)
+        examples, held_out = hold_out(open_dataset(data).decode(SIZE), None, SIZE)
         assert examples.ids == ("train/0", "train/1", "train/2", "test/0") and held_out.tolist() == [False] * 3 + [True]
         assert examples.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
         with pytest.raises(DataError, match="a part named 'extra'; expected train, validation and test"):
-            records_of({**data, "extra": parts["test"]})
+            open_dataset({**data, "extra": parts["test"]})
     other = made([40], {"label": datasets.ClassLabel(names=["x", "y"])}, label=[1])
     with pytest.raises(DataError, match="the parts train, test of the data set have different columns or classes"):
-        records_of({"train": parts["train"], "test": other})
+        open_dataset({"train": parts["train"], "test": other})
 
 
 def test_labels_of_every_kind() -> None:
     several = datasets.Sequence(datasets.ClassLabel(names=["mass", "edema"]))
-    sets = records_of(made([0, 1, 2, 3], {"labels": several}, labels=[[0], [], [0, 1], None]))
+    sets = open_dataset(made([0, 1, 2, 3], {"labels": several}, labels=[[0], [], [0, 1], None]))
     assert (sets.classes, sets.task) == (("mass", "edema"), "multilabel")
     np.testing.assert_array_equal(sets.targets, [[1, 0], [0, 0], [1, 1], [np.nan, np.nan]])
-    rows = records_of(
+    rows = open_dataset(
         made([0, 1], {"label": datasets.Sequence(datasets.Value("float32"))}, label=[[1, np.nan], [0, 1]])
     )
     np.testing.assert_array_equal(rows.targets, [[1, np.nan], [0, 1]])
@@ -89,21 +89,21 @@ def test_labels_of_every_kind() -> None:
 
 def test_what_cannot_be_read_says_so() -> None:
     with pytest.raises(DataError, match=r"no column of labels among image, dx; say which .*label="):
-        records_of(made([0, 1], {"dx": datasets.Value("string")}, dx=["a", "b"]))
+        open_dataset(made([0, 1], {"dx": datasets.Value("string")}, dx=["a", "b"]))
     with pytest.raises(DataError, match=r"item 1 has no label, and 2 of 3 images in all have none"):
-        records_of(made([0, 1, 2], {"label": GRADES}, label=[0, -1, -1]))
+        open_dataset(made([0, 1, 2], {"label": GRADES}, label=[0, -1, -1]))
     two = made([0, 1], {"label": GRADES, "mask": datasets.Image()}, label=[0, 1], mask=[None, None])
     with pytest.raises(DataError, match="the columns image, mask hold images; say which"):
-        records_of(two)
+        open_dataset(two)
     assert len(read_dataset(two, image="image")) == 2
     with pytest.raises(DataError, match=r"no column named 'img'.*\(say which with image=\)"):
         read_dataset(two, image="img")
     with pytest.raises(DataError, match="is empty"):
-        records_of(made([], {"label": GRADES}, label=[]))
+        open_dataset(made([], {"label": GRADES}, label=[]))
     streamed = SimpleNamespace(features={}, column_names=[])
     assert is_dataset(streamed) and not is_dataset({}) and not is_dataset({"train": 3})
     with pytest.raises(DataError, match="streaming=False"):
-        records_of(streamed)
+        open_dataset(streamed)
 
 
 def test_unreadable_rows_are_listed() -> None:
@@ -113,7 +113,7 @@ def test_unreadable_rows_are_listed() -> None:
         data.features,
     )
     with pytest.raises(UnreadableError, match="2 of 3 images") as caught:
-        load_examples(broken, SIZE)
+        open_dataset(broken).decode(SIZE)
     assert [name for name, _ in caught.value.rejected] == ["1", "2"]
 
 
@@ -122,10 +122,10 @@ def test_the_pixels_are_those_of_the_file(tmp_path: Path) -> None:
     Image.fromarray(np.linspace(0, 65535, 12 * 11).reshape(12, 11).astype(np.uint16)).save(file)
     features = datasets.Features({"image": datasets.Image(), "label": GRADES})
     data = datasets.Dataset.from_dict({"image": [str(file), str(file)], "label": [0, 1]}, features).with_format("torch")
-    examples = load_examples(data, SIZE)
-    expected = load_examples(([file, file], [0, 1]), SIZE)
+    examples = open_dataset(data).decode(SIZE)
+    expected = open_dataset(([file, file], [0, 1])).decode(SIZE)
     np.testing.assert_array_equal(examples.images, expected.images)
-    np.testing.assert_array_equal(frames_of(data).hashes, frames_of([file, file]).hashes)
+    np.testing.assert_array_equal(hashes_of(open_images(data)), hashes_of(open_images([file, file])))
 
 
 def test_rows_are_left_out_without_reading_them_all() -> None:
@@ -133,11 +133,10 @@ def test_rows_are_left_out_without_reading_them_all() -> None:
     images = [Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)) for _ in range(4)]
     features = datasets.Features({"image": datasets.Image(), "label": GRADES})
     data = datasets.Dataset.from_dict({"image": images, "label": [0, 1, 2, 0]}, features)
-    hashes = frames_of(data).hashes
+    hashes = hashes_of(open_images(data))
     seen = Seen(hashes[1:2], ("other",), np.zeros(1, np.uint8), np.zeros(1, np.uint64))
-    rest, audit = leave_out(data, seen)
+    examples, audit = leave_out(open_dataset(data), SIZE, seen)
     assert audit.seen.tolist() == [False, True, False, False]
-    examples = load_examples(rest, SIZE)
     assert examples.ids == ("0", "2", "3") and examples.targets.argmax(1).tolist() == [0, 2, 0]
 
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from medzoo import create_model, evaluate, explain, predict
 from medzoo.core.errors import MedzooError
-from medzoo.data.dataset import load_examples
 from medzoo.data.image_io import as_array
+from medzoo.data.opening import open_dataset
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (75, 90, 3), dtype=np.uint8)
@@ -126,8 +126,10 @@ def test_fine_tuning_reads_what_predict_reads(kind: str, model: Any, tmp_path: P
     geometry = model.medzoo.input.geometry
     want = as_array(path, geometry)
     for form, image in forms(path, array).items():
-        np.testing.assert_array_equal(load_examples(([image, OTHER], [0, 1]), geometry).images[0], want, err_msg=form)
-    of_folder = load_examples(tmp_path, geometry).images[0]
+        np.testing.assert_array_equal(
+            open_dataset(([image, OTHER], [0, 1])).decode(geometry).images[0], want, err_msg=form
+        )
+    of_folder = open_dataset(tmp_path).decode(geometry).images[0]
     if kind == "large jpeg":  # the one exception: a large JPEG file is decoded at less than its size, for speed
         assert 0 < np.abs(of_folder.astype(int) - want).mean() < 2
     else:
@@ -212,7 +214,7 @@ def test_what_cannot_be_read_correctly_is_refused_everywhere(image: Any, says: s
         lambda: predict(model, [OTHER, image]),
         lambda: list(explain(model, [OTHER, image])),
         lambda: evaluate(model, ([OTHER, image], ["low", "mid"])),
-        lambda: load_examples(([OTHER, image], [0, 1]), model.medzoo.input.geometry),
+        lambda: open_dataset(([OTHER, image], [0, 1])).decode(model.medzoo.input.geometry),
     ]
     for use in uses:
         with pytest.raises(MedzooError, match=f"image 1: .*{says}"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from medzoo.core.errors import DataError, UnknownNameError
-from medzoo.data.records import TASKS
+from medzoo.data.tasks import TASKS
 from medzoo.metrics import Estimate, Metrics, choose_operating_point, evaluate, primary
 from medzoo.metrics.outcomes import outcomes
 from medzoo.metrics.scores import KAPPAS, TASK_METRICS, score

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from medzoo.core.errors import DataError, UnknownNameError
-from medzoo.data.records import Records
+from medzoo.data.dataset import Records
 from medzoo.zoo.sources import SOURCES
 from training.datasets import DATASETS, TARGETS, available, folder, load, read
 from training.readers import breakhis, chestxray14, deepdrid, eyepacs, messidor
@@ -37,7 +37,7 @@ def write(file: Path, *lines: str) -> None:
 
 def label_of(records: Records, path: str) -> str:
     """The single label of an image."""
-    return records.classes[records.labels[records.paths.index(path)]]
+    return records.classes[records.labels[records.ids.index(path)]]
 
 
 # ---- the table
@@ -107,7 +107,7 @@ def test_a_partial_set_needs_leave_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds 3 images of montgomery.*has 138.*--allow-partial"):
         load("montgomery", tmp_path)
     records = load("montgomery", tmp_path, allow_partial=True)
-    assert records.counts == {"normal": 2, "tuberculosis": 1}
+    assert records.counts() == {"normal": 2, "tuberculosis": 1}
     assert records.notes == ("3 of 138 known images",)
 
 
@@ -158,8 +158,8 @@ def chest(root: Path, folders: list[str], table: str = "Data_Entry_2017_v2020.cs
 def test_chestxray14_layouts(tmp_path: Path, folders: list[str], table: str) -> None:
     chest(tmp_path, folders, table)
     records = chestxray14.read(tmp_path)
-    assert records.paths == tuple(f"{place}/{row[0]}" for place, row in zip(folders, CHEST, strict=True))
-    assert {k: v for k, v in records.counts.items() if v} == {"Cardiomegaly": 2, "Emphysema": 1, "No Finding": 1}
+    assert records.ids == tuple(f"{place}/{row[0]}" for place, row in zip(folders, CHEST, strict=True))
+    assert {k: v for k, v in records.counts().items() if v} == {"Cardiomegaly": 2, "Emphysema": 1, "No Finding": 1}
     assert records.patients is not None and records.patients.tolist() == ["1", "1", "2"]
     assert records.splits is not None and records.splits.tolist() == ["train", "train", "test"]
     assert records.notes == ()
@@ -216,7 +216,7 @@ def test_breakhis_slides_and_types_of_one_case_are_one_patient(tmp_path: Path) -
         picture(tmp_path / breakhis.FOLDER / path)
     picture(tmp_path / breakhis.FOLDER / "benign" / "overview.png")
     records = breakhis.read(tmp_path)
-    assert records.paths == tuple(f"{breakhis.FOLDER}/{path}" for path, _ in TISSUE)
+    assert records.ids == tuple(f"{breakhis.FOLDER}/{path}" for path, _ in TISSUE)
     assert records.patients is not None and records.patients.tolist() == [case for _, case in TISSUE]
     assert records.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert records.unlisted == (f"{breakhis.FOLDER}/benign/overview.png",)
@@ -243,7 +243,7 @@ def eyes(root: Path) -> None:
 def test_eyepacs_takes_train_and_the_ill_of_test(tmp_path: Path) -> None:
     eyes(tmp_path)
     records = eyepacs.read(tmp_path)
-    assert records.paths == ("test/7_right.jpeg", "train/10_left.jpeg", "train/10_right.jpeg")
+    assert records.ids == ("test/7_right.jpeg", "train/10_left.jpeg", "train/10_right.jpeg")
     assert records.labels.tolist() == [3, 0, 4]
     assert records.patients is not None and records.patients.tolist() == ["7", "10", "10"]
     assert records.splits is not None and records.splits.tolist() == ["test", "train", "train"]
@@ -273,8 +273,8 @@ def test_covid19_with_and_without_images_folders(tmp_path: Path, inner: str) -> 
         picture(root / name / f"{inner}{name}-1.png")
         picture(root / name / "masks" / f"{name}-1.png")
     records = load("covid19_radiography", tmp_path, allow_partial=True)
-    assert records.paths[-1] == f"Viral Pneumonia/{inner}Viral Pneumonia-1.png"
-    assert list(records.counts.values()) == [1, 1, 1, 1]
+    assert records.ids[-1] == f"Viral Pneumonia/{inner}Viral Pneumonia-1.png"
+    assert list(records.counts().values()) == [1, 1, 1, 1]
     (root / "COVID" / f"{inner}COVID-1.png").unlink()
     with pytest.raises(DataError, match="a class folder without images"):
         load("covid19_radiography", tmp_path, allow_partial=True)
@@ -382,7 +382,7 @@ def lesions(root: Path, merged: bool) -> None:
 def test_messidor_applies_the_errata(tmp_path: Path, merged: bool) -> None:
     lesions(tmp_path, merged)
     records = messidor.read(tmp_path)
-    assert dict(zip(records.paths, records.labels.tolist(), strict=True)) == {
+    assert dict(zip(records.ids, records.labels.tolist(), strict=True)) == {
         "Base11/20051020_63045_0100_PP.tif": 0,  # 3 in the sheet
         "Base11/20051020_44400_0100_PP.tif": 2,
         "Base33/20051202_55626_0400_PP.tif": 2,
@@ -465,8 +465,8 @@ def test_every_real_set_is_read(real: Path) -> None:
     for name in names:
         entry, records = DATASETS[name], load(name, real, allow_partial=True)
         assert (records.name, records.classes, records.task) == (name, entry.classes, entry.task)
-        assert all(records.path(i).is_file() for i in range(len(records)))
-        assert list(records.paths) == sorted(records.paths)
+        assert all(records.images[i].is_file() for i in range(len(records)))
+        assert list(records.ids) == sorted(records.ids)
 
 
 @pytest.mark.real

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import medzoo
 from medzoo.__main__ import app
 from medzoo.core.errors import DataError, MedzooError, UnknownNameError, ZooError
-from medzoo.data.dataset import Examples
+from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.finetuning.finetune import finetune
 from medzoo.metrics import Difference, Estimate
 from medzoo.models.create import create_model
@@ -37,7 +37,7 @@ def tinted(n: int, classes: int = 2, task: str = "binary") -> Examples:
     targets = np.eye(classes, dtype=np.float32)[label]
     names = tuple(f"class {c}" for c in range(classes))
     patients = np.array([f"p{i // 2}" for i in range(n)])
-    return Examples("tinted", images, targets, names, task, tuple(map(str, range(n))), patients)
+    return ImageDataset("tinted", images, tuple(map(str, range(n))), targets, names, task, patients)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medzoo.core.errors import DataError, UnknownNameError
-from medzoo.data.records import Records
-from medzoo.data.splits import groups_of, holdout
+from medzoo.data.dataset import Records
+from medzoo.data.splits import holdout
 from training.datasets import DATASETS, TARGETS, load
 from training.readers import messidor
 from training.standins import MANIFEST, NOTE, layout_fundus, write_standins
@@ -59,8 +59,8 @@ def test_the_reader_of_the_real_set_reads_it(data: Path, name: str) -> None:
     # One test image in the errata is dropped, and test images of grade 0 are.
     dropped = {"messidor": 1, "eyepacs": len(healthy_tests(data))}.get(name, 0)
     assert len(records) == IMAGES[name] - dropped
-    assert min(records.counts.values()) >= 3
-    height, width = np.asarray(Image.open(records.path(0))).shape[:2]
+    assert min(records.counts().values()) >= 3
+    height, width = np.asarray(Image.open(records.images[0])).shape[:2]
     assert 140 < height <= 280 and 140 < width <= 340
 
 
@@ -87,13 +87,13 @@ def test_chestxray14_has_the_published_header_several_images_a_patient_and_disjo
     assert len(set(records.patients)) < 0.7 * len(records)
     by_split = [set(records.patients[records.splits == split]) for split in ("train", "test")]
     assert all(by_split) and not by_split[0] & by_split[1]
-    assert {path.split("/")[0] for path in records.paths} == {"images_001", "images_002"}
+    assert {path.split("/")[0] for path in records.ids} == {"images_001", "images_002"}
 
 
 def test_breakhis_has_the_troublesome_slides_and_all_magnifications(data: Path) -> None:
     records = load("breakhis", data, allow_partial=True)
     assert records.patients is not None
-    names = [Path(path).name for path in records.paths]
+    names = [Path(path).name for path in records.ids]
     assert {name.split("-")[3] for name in names} == {"40", "100", "200", "400"}
     for patient, slides in {
         "14-13412": {"SOB_M_DC-14-13412", "SOB_M_LC-14-13412"},
@@ -211,11 +211,11 @@ def both(picture: Image.Image) -> NDArray[np.float32]:
 
 def mean_recall(records: Records, features: Callable[[Image.Image], NDArray[np.float32]]) -> float:
     """Mean recall over the classes on held-out patients, over three splits; ill or not where several labels hold."""
-    x = np.stack([features(Image.open(records.path(i))) for i in range(len(records))])
+    x = np.stack([features(Image.open(records.images[i])) for i in range(len(records))])
     y = records.targets[:, -1].astype(int) if records.task == "multilabel" else records.labels
     recalls = []
     for seed in range(3):
-        held_out = holdout(records.targets, groups_of(records.paths, records.patients), 0.3, seed)
+        held_out = holdout(records.targets, records.groups, 0.3, seed)
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000))
         guess = model.fit(x[~held_out], y[~held_out]).predict(x[held_out])
         recalls += [np.mean(guess[y[held_out] == label] == label) for label in np.unique(y[held_out])]

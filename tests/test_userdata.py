@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.data.folders import image_files, read_folder
-from medzoo.data.records import split_of
+from medzoo.data.splits import split_of
 from medzoo.data.tables import read_table
 
 
@@ -51,7 +51,7 @@ def test_image_files_enters_links_and_survives_a_loop(tmp_path: Path) -> None:
 def test_a_folder_of_class_folders(tmp_path: Path) -> None:
     touch(tmp_path, "ill/deep/er/2.tif", "ill/1.png", "healthy/3.dcm", "loose.png", ".cache/x.png")
     records = read_folder(tmp_path)
-    assert records.paths == ("healthy/3.dcm", "ill/1.png", "ill/deep/er/2.tif")
+    assert records.ids == ("healthy/3.dcm", "ill/1.png", "ill/deep/er/2.tif")
     assert (records.name, records.classes, records.task) == (tmp_path.name, ("healthy", "ill"), "binary")
     assert records.labels.tolist() == [0, 1, 1]
     assert records.patients is None and records.splits is None
@@ -62,7 +62,7 @@ def test_split_folders_are_no_classes(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1.png", "train/b/2.png", "Validation/a/3.png")
     records = read_folder(tmp_path)
     assert records.classes == ("a", "b")
-    assert records.paths == ("Validation/a/3.png", "train/a/1.png", "train/b/2.png")
+    assert records.ids == ("Validation/a/3.png", "train/a/1.png", "train/b/2.png")
     assert records.splits is not None and records.splits.tolist() == ["val", "train", "train"]
 
 
@@ -115,12 +115,12 @@ def test_a_table_with_patients_and_splits(tmp_path: Path) -> None:
         "./c.png,None,8,train",
     )
     records = read_table(file, tmp_path / "images", label="dx", patient="who", split="part")
-    assert records.paths == ("a.png", "b.png", "c.png")
+    assert records.ids == ("a.png", "b.png", "c.png")
     assert records.classes == ("NA", "None")  # text, not "missing"
     assert records.labels.tolist() == [1, 0, 1]
     assert records.patients is not None and records.patients.tolist() == ["", "7.5", "8"]
     assert records.splits is not None and records.splits.tolist() == ["test", "train", "train"]
-    assert (records.name, records.task, records.root) == ("labels", "binary", tmp_path / "images")
+    assert (records.name, records.task, records.images.root) == ("labels", "binary", tmp_path / "images")
 
 
 def test_integer_labels(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_parquet_and_tsv_give_what_csv_gives(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
     parquet = read_table(tmp_path / "labels.parquet", patient="patient")
     tsv = read_table(tmp_path / "labels.tsv")
-    assert parquet.paths == tsv.paths and parquet.classes == tsv.classes == ("0", "1")
+    assert parquet.ids == tsv.ids and parquet.classes == tsv.classes == ("0", "1")
     assert parquet.patients is not None and parquet.patients.tolist() == ["1", "2", ""]
     marks = pd.DataFrame({"path": ["a.png", "b.png"], "x": [1.0, None], "y": [True, False]})
     marks.to_parquet(tmp_path / "marks.parquet")
@@ -211,7 +211,7 @@ def test_a_table_written_on_windows(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.png", "x/b.png")
     file = tmp_path / "labels.csv"
     file.write_bytes(b"\xef\xbb\xbfpath,label\r\nx\\a.png,0\r\nx\\b.png,1\r\n")
-    assert read_table(file).paths == ("x/a.png", "x/b.png")
+    assert read_table(file).ids == ("x/a.png", "x/b.png")
 
 
 @pytest.mark.parametrize(
@@ -293,8 +293,8 @@ def test_any_name_and_any_label_goes_through_a_table(rows: dict[str, str]) -> No
                 read_table(root / "table.csv", root / "images")
             return
         records = read_table(root / "table.csv", root / "images")
-        assert {path: records.classes[i] for path, i in zip(records.paths, records.labels, strict=True)} == labels
-        assert list(records.paths) == sorted(labels)
+        assert {path: records.classes[i] for path, i in zip(records.ids, records.labels, strict=True)} == labels
+        assert list(records.ids) == sorted(labels)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -307,10 +307,10 @@ def test_any_name_goes_through_folders(classes: dict[str, set[str]]) -> None:
         expected = {f"{label}/{image}.png": label for label, images in classes.items() for image in images}
         touch(root, *expected)
         records = read_folder(root)
-        assert {path: records.classes[i] for path, i in zip(records.paths, records.labels, strict=True)} == expected
+        assert {path: records.classes[i] for path, i in zip(records.ids, records.labels, strict=True)} == expected
 
 
 @pytest.mark.real
 def test_a_real_folder_of_class_folders(real: Path) -> None:
     records = read_folder(real / "CRC-VAL-HE-7K")
-    assert len(records) == 72 and set(records.counts.values()) == {8}
+    assert len(records) == 72 and set(records.counts().values()) == {8}

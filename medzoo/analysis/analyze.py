@@ -23,7 +23,8 @@ from medzoo.analysis.measurements import (
 from medzoo.analysis.result import Analysis
 from medzoo.analysis.scoring import Scorer, metric_of
 from medzoo.core.errors import MedzooError
-from medzoo.data.dataset import Examples, aligned, load_examples
+from medzoo.data.dataset import Examples
+from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import Loader, Part
 from medzoo.engine.runtime import best_device, flush_denormals
@@ -97,8 +98,9 @@ def analyze(
     if contracts[0].channels != contracts[1].channels:
         taken = " and ".join(str(contract.channels) for contract in contracts)
         raise MedzooError(f"before and after take {taken} channels; make both with the same in_chans")
-    examples = _as_trained(load_examples(data, contracts[1].geometry, task), second, task)
-    measured, notes = held_out_by((before, after), data, examples, zoo)
+    dataset = open_dataset(data, task)
+    examples = _as_trained(dataset.decode(contracts[1].geometry), second, task)
+    measured, notes = held_out_by((before, after), dataset, zoo)
     where = best_device(device)
     part = Part(examples.images, AUGMENTS["none"])
     pair = Pair(
@@ -180,4 +182,4 @@ def _as_trained(examples: Examples, model: Model, task: str | None) -> Examples:
     same_kind = bool(info.task) and (info.task == "multilabel") == (examples.task == "multilabel")
     if not same_kind or not set(examples.classes) <= set(info.classes):
         return examples
-    return replace(aligned(examples, info.classes), task=task or info.task)
+    return replace(examples.aligned(info.classes), task=task or info.task)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medzoo.comparison.comparison import Labelled
+from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, Cell, Start
@@ -16,9 +16,10 @@ from medzoo.comparison.workers import Workers, run_cells
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import common_contract
+from medzoo.data.opening import open_dataset
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL, open_bundle
@@ -97,9 +98,9 @@ def compare(
     workers = Workers(jobs, backend, device)
     contracts = {start.arm: open_bundle(start.folder).input for start in starts}
     contract, notes = common_contract(contracts, image_size)
-    given = isinstance(data, Examples)  # decoded already, at a size of its owner's choice
-    examples = load_examples(data, contract.geometry, task)
-    if not given:
+    dataset = open_dataset(data, task)
+    examples = dataset.decode(contract.geometry)
+    if examples is not dataset:  # else it came decoded, at a size of its owner's choice
         examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
     chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
     protocol = Protocol(seeds, chosen, share, tuple(fractions))
@@ -119,7 +120,7 @@ def compare(
         say(f"  {examples.name}: {total - seen} of {total} runs were done before")
     if all(record["status"] != DONE for record in records):
         raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    return ComparisonResult(Labelled.of(examples), records, against)
+    return ComparisonResult(DatasetLabels.of(examples), records, against)
 
 
 def find_starts(weights: Sequence[str | Path] | Mapping[str, str | Path] | None, zoo: str | Path | None) -> list[Start]:

@@ -25,7 +25,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class DatasetLabels:
     """A data set without its images: what the numbers are computed from.
 
     Attributes:
@@ -49,7 +49,7 @@ class Labelled:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, examples: Examples) -> Labelled:
+    def of(cls, examples: Examples) -> DatasetLabels:
         """The labels of decoded examples."""
         return cls(
             examples.name,
@@ -76,7 +76,7 @@ class Labelled:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Labelled:
+    def from_dict(cls, data: Mapping[str, Any]) -> DatasetLabels:
         """Turn the result of ``to_dict`` back."""
         targets = np.array([[np.nan if x is None else x for x in row] for row in data["targets"]], np.float32)
         return cls(
@@ -121,7 +121,7 @@ class Comparison:
         rows: Which images count: ``bool [N]``; ``None`` for all.
     """
 
-    data: Labelled
+    data: DatasetLabels
     records: Sequence[Record]
     baseline: str
     rows: NDArray[np.bool_] | None = None
@@ -267,7 +267,7 @@ class Comparison:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
         """Turn the result of ``to_dict`` back."""
-        return cls(Labelled.from_dict(data["data"]), data["records"], data["baseline"])
+        return cls(DatasetLabels.from_dict(data["data"]), data["records"], data["baseline"])
 
     def __str__(self) -> str:
         parts = [

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.contamination.image_hashes import frames_of
+from medzoo.contamination.image_hashes import decode_and_hash, hashes_of, named_patients
 from medzoo.contamination.result import Audit, audit_records
 from medzoo.contamination.seen_images import SEEN, Seen, read_seen
 from medzoo.core.errors import DataError
-from medzoo.data.dataset import Examples, records_of
-from medzoo.data.lazy_records import Labelled, Picked
-from medzoo.data.records import Records
+from medzoo.data.dataset import Examples, ImageDataset
+from medzoo.data.decoding import Images
+from medzoo.data.geometry import Geometry
+from medzoo.data.opening import open_images
 from medzoo.zoo.resolve import resolve
 
 
@@ -43,7 +44,7 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
         >>> found.counts["near copy"], found.table()  # doctest: +SKIP
     """
     seen = seen_by(weight, zoo)  # first: without it, nothing needs to be decoded
-    return audit_frames(data, seen)
+    return audit_images(open_images(data), seen)
 
 
 def seen_by(weight: str | Path, zoo: str | Path | None = None) -> Seen:
@@ -59,45 +60,36 @@ def seen_by(weight: str | Path, zoo: str | Path | None = None) -> Seen:
     return read_seen(resolve(weight, zoo, whole=True).folder / SEEN)
 
 
-def audit_frames(data: Any, seen: Seen) -> Audit:
-    """``audit`` against what is known already to have been seen, by one weight or, joined, by several.
+def audit_images(data: ImageDataset[Images], seen: Seen) -> Audit:
+    """Audit a data set against what is known to have been seen, by one weight or, joined, by several.
 
     Args:
-        data: As in ``audit``.
+        data: The data set; its labels do not matter.
         seen: What was seen.
     """
-    frames = frames_of(data)
-    return replace(audit_records(frames.hashes, frames.patients, seen), names=frames.names)
+    return _audit(data, hashes_of(data), seen)
 
 
-def leave_out(data: Any, seen: Seen) -> tuple[Any, Audit]:
-    """A data set without the images that were seen, and without the patients.
+def leave_out(data: ImageDataset[Images], geometry: Geometry, seen: Seen) -> tuple[Examples, Audit]:
+    """Decode a data set without the images that were seen, and without the patients.
 
     Args:
-        data: Anything that ``medzoo.data.dataset.load_examples`` takes.
+        data: The data set.
+        geometry: The size at which it is decoded.
         seen: What was seen, by one weight or, joined, by all that are to be compared.
 
     Returns:
-        What is left, in a form that ``load_examples`` takes, and what was found.
+        What is left, decoded, and what was found.
 
     Raises:
         DataError: Nothing is left, or an image cannot be read.
     """
-    data = records_of(data)
-    found = audit_frames(data, seen)
+    examples, hashes = decode_and_hash(data, geometry)
+    found = _audit(data, hashes, seen)
     if found.seen.all():
         raise DataError(f"all {len(found):,} images, or their patients, were seen in pretraining; nothing is left")
-    rows = np.flatnonzero(~found.seen)
-    if isinstance(data, (Records, Examples, Labelled)):
-        return data.take(rows), found
-    if isinstance(data, tuple):
-        return tuple([values[i] for i in rows.tolist()] for values in data), found
-    return _Kept(data, rows), found
+    return examples.take(~found.seen) if found.seen.any() else examples, found
 
 
-class _Kept(Picked):
-    """Some items of a torch ``Dataset``, with the names of its classes."""
-
-    def __init__(self, data: Any, rows: NDArray[np.int64]) -> None:
-        super().__init__(data, rows)
-        self.classes = getattr(data, "classes", None)
+def _audit(data: ImageDataset[Images], hashes: NDArray[np.uint8], seen: Seen) -> Audit:
+    return replace(audit_records(hashes, named_patients(data.name, data.patients), seen), names=data.ids)

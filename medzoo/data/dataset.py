@@ -1,257 +1,249 @@
-"""Whatever a user calls a data set -> decoded images with labels, of one size."""
+"""A labelled set of images: the one type for a folder, a table, arrays and what was decoded of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.progress import counting
-from medzoo.data.decoding import convert_many, decode_many
-from medzoo.data.folders import read_folder
+from medzoo.data.decoding import Images, decode_each
 from medzoo.data.geometry import Geometry
-from medzoo.data.huggingface import is_dataset, read_dataset
 from medzoo.data.image_buffer import picked, room_for
-from medzoo.data.labels import check_task, read_labels
-from medzoo.data.lazy_records import Labelled
-from medzoo.data.records import Records
 from medzoo.data.splits import groups_of
-from medzoo.data.table_cells import TABLES
-from medzoo.data.tables import read_table
+from medzoo.data.tasks import TASKS
+
+ImagesT = TypeVar("ImagesT", bound=Images, covariant=True)
+OtherT = TypeVar("OtherT", bound=Images)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Decoded, labelled images.
+@dataclass(frozen=True, eq=False)
+class ImageDataset(Generic[ImagesT]):
+    """Images with labels, patients and splits; the images are files, decoded already, or read when asked for.
 
     Attributes:
-        name: What the data set is called.
-        images: ``uint8 [N, H, W, C]``, C 1 or 3; may be memory-mapped.
-        targets: ``float32 [N, C]`` one-hot or multi-hot, NaN where not labelled.
-        classes: Names of the columns of ``targets``.
-        task: One of ``medzoo.data.records.TASKS``.
-        ids: What each image is called: its relative path, or its number.
-        patients: ``str [N]`` or ``None``, as in ``Records``.
-        notes: What was left out or assumed, in words.
-        splits: ``str [N]`` or ``None``, as in ``Records``: train, val, test or an empty string.
+        name: The data set's name.
+        images: N images: ``Files`` below a folder; a sequence of what ``medzoo.data.image_io.as_array`` takes; or,
+            decoded, ``uint8 [N, H, W, C]`` with C 1 or 3, which may be memory-mapped.
+        ids: N names: paths relative to the folder with forward slashes, as on every platform, or numbers.
+        targets: ``float32 [N, C]``: one-hot for ``binary``, ``multiclass`` and ``ordinal``, multi-hot for
+            ``multilabel``; NaN means "not labelled".
+        classes: The C label names, in the order of the columns.
+        task: One of ``medzoo.data.tasks.TASKS``.
+        patients: ``str [N]``, an empty string where the patient is unknown; ``None`` where no patient is known.
+        splits: ``str [N]``: train, val, test (the publisher's or user's own split of each image) or an empty string;
+            ``None`` where the data set has none.
+        notes: What was left out or assumed, in words, for the run record.
     """
 
     name: str
-    images: NDArray[np.uint8]
+    images: ImagesT
+    ids: tuple[str, ...]
     targets: NDArray[np.float32]
     classes: tuple[str, ...]
     task: str
-    ids: tuple[str, ...]
     patients: NDArray[np.str_] | None = None
-    notes: tuple[str, ...] = field(default=())
     splits: NDArray[np.str_] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        n, c = len(self.ids), len(self.classes)
+        if self.task not in TASKS:
+            raise DataError(f"data set {self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
+        if self.targets.shape != (n, c):
+            raise DataError(f"data set {self.name}: targets are {self.targets.shape}, expected {(n, c)}")
+        for what, values in (("images", self.images), ("patients", self.patients), ("splits", self.splits)):
+            if values is not None and len(values) != n:
+                raise DataError(f"data set {self.name}: {len(values)} {what} for {n} ids")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
+    def labels(self) -> NDArray[np.int64]:
+        """``int64 [N]`` class indices of a data set whose labels exclude one another."""
+        if self.task == "multilabel":
+            raise DataError(f"data set {self.name} is multi-label: an image has no single class")
+        return self.targets.argmax(1)
+
+    @property
     def groups(self) -> NDArray[np.str_]:
-        """What must not be divided by a split: the patient, or the image where none is known."""
+        """``str [N]`` what a split must not divide: the patient, or the image where none is known."""
         return groups_of(self.ids, self.patients)
 
     def patient_groups(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.str_] | None:
-        """What intervals resample among some rows: ``groups``, or ``None`` (images) where no patient is known."""
+        """Return what intervals resample among some rows: ``groups``, or ``None`` where no patient is known."""
         return None if self.patients is None else self.groups[rows]
 
-    def take(self, rows: NDArray[Any]) -> Examples:
-        """The same data set with only some rows (indices or a mask); their images are copied."""
-        index = np.arange(len(self))[rows]
+    def counts(self, rows: NDArray[Any] | slice = slice(None)) -> dict[str, int]:
+        """Count the images of each class among some rows."""
+        totals = np.nansum(self.targets[rows], 0)
+        return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
+
+    def take(self, rows: Sequence[int] | NDArray[Any]) -> ImageDataset[ImagesT]:
+        """Return the same data set with only some rows (indices or a mask), in the order given.
+
+        Decoded images are copied; of others none is read.
+        """
+        index = np.arange(len(self))[np.asarray(rows)]
+        ids = tuple(self.ids[i] for i in index)
+        images: Any = self.images
+        if isinstance(images, np.ndarray):
+            images = picked(images, index)
+        else:
+            images = Files(images.root, ids) if isinstance(images, Files) else Lazy(images.__getitem__, index.tolist())
         return replace(
             self,
-            images=picked(self.images, index),
+            images=images,
+            ids=ids,
             targets=self.targets[index],
-            ids=tuple(self.ids[i] for i in index),
             patients=None if self.patients is None else self.patients[index],
             splits=None if self.splits is None else self.splits[index],
         )
 
-    def counts(self, rows: NDArray[Any] | slice = slice(None)) -> dict[str, int]:
-        """Images per class among some rows."""
-        totals = np.nansum(self.targets[rows], 0)
-        return {name: int(total) for name, total in zip(self.classes, totals, strict=True)}
+    def aligned(self, classes: Sequence[str]) -> ImageDataset[ImagesT]:
+        """Return the same data set with the columns of other classes, of which some may have no image here.
+
+        Args:
+            classes: The classes wanted, in their order. Where the data set's own are whole numbers that are no names
+                among them, they count them from 0.
+
+        Raises:
+            DataError: The data set has a class that is not among them.
+        """
+        wanted, own = tuple(classes), self.classes
+        if own == wanted:
+            return self
+        if not set(own) <= set(wanted) and all(name.isdecimal() and int(name) < len(wanted) for name in own):
+            own = tuple(wanted[int(name)] for name in own)
+        if not set(own) <= set(wanted):
+            raise DataError(
+                f"{self.name} has the classes {', '.join(own)}, expected {', '.join(wanted)};"
+                " the names must be the same"
+            )
+        absent = np.nan if self.task == "multilabel" else 0.0
+        targets = np.full((len(self), len(wanted)), absent, np.float32)
+        targets[:, [wanted.index(name) for name in own]] = self.targets
+        return replace(self, targets=targets, classes=wanted)
+
+    def decode(self, geometry: Geometry) -> Examples:
+        """Decode all images at one size; images that are decoded already are taken as they are.
+
+        Images that do not fit into half of the free memory lie in a temporary file (``medzoo.data.image_buffer``).
+
+        Args:
+            geometry: The size wanted.
+
+        Raises:
+            UnreadableError: Images cannot be read; the error lists all of them.
+        """
+        if isinstance(self.images, np.ndarray):
+            return cast("Examples", self)
+        images = room_for((len(self), geometry.height, geometry.width, geometry.channels))
+        for index, (image,) in self.decode_each(geometry):
+            images[index] = image
+        return self.with_images(images)
+
+    def decode_each(self, *geometries: Geometry) -> Iterator[tuple[int, tuple[NDArray[np.uint8], ...]]]:
+        """Decode the images one after the other, each at several sizes from one read.
+
+        Args:
+            geometries: The sizes wanted.
+
+        Yields:
+            The image's row, and ``uint8 [H, W, C]`` for each geometry.
+
+        Raises:
+            UnreadableError: Images cannot be read; the error, at the end, lists all of them.
+        """
+        rejected: list[tuple[int, str]] = []
+        with counting(f"decoding {self.name}") as progress:
+            fast = isinstance(self.images, Files)
+            for done, item in enumerate(decode_each(self.images, *geometries, fast=fast), 1):
+                if item.images:
+                    yield item.index, item.images
+                else:
+                    rejected.append((item.index, item.reason))
+                progress(done, len(self))
+        if rejected:
+            raise unreadable(self.name, self.ids, rejected)
+
+    def with_images(self, images: OtherT) -> ImageDataset[OtherT]:
+        """Return the same rows with their images in another form."""
+        return ImageDataset(
+            self.name,
+            images,
+            self.ids,
+            self.targets,
+            self.classes,
+            self.task,
+            self.patients,
+            self.splits,
+            self.notes,
+        )
 
 
-def load_examples(
-    data: Any, geometry: Geometry, task: str | None = None, classes: Sequence[str] | None = None
-) -> Examples:
-    """Decode a data set of any of the forms a user may have, all images before anything else is done with them.
+@dataclass(frozen=True)
+class Files(Sequence[Path]):
+    """Image files below a folder.
 
-    Images that do not fit into half of the free memory lie in a temporary file (``medzoo.data.image_buffer``).
+    Attributes:
+        root: The folder.
+        paths: Relative paths with forward slashes, each once.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.paths)) != len(self.paths):
+            raise DataError(f"an image of {self.root} is listed twice")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.root / self.paths[index]
+
+
+@dataclass(frozen=True, eq=False)
+class Lazy(Sequence[Any]):
+    """Images that are read when they are asked for.
+
+    Attributes:
+        read: Returns the image of a row.
+        rows: The rows, in their order.
+    """
+
+    read: Callable[[int], Any]
+    rows: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.read(self.rows[index])
+
+
+Records: TypeAlias = ImageDataset[Files]  # not decoded: image files below a folder
+Examples: TypeAlias = ImageDataset[NDArray[np.uint8]]  # decoded
+
+
+def unreadable(name: str, ids: Sequence[str], rejected: Sequence[tuple[int, str]]) -> UnreadableError:
+    """Make the error that lists all images that cannot be read.
 
     Args:
-        data: A folder of class folders; a CSV, TSV or Parquet table with columns ``path`` and ``label`` (and
-            ``patient`` and ``split``, where known); what ``medzoo.read_folder``, ``read_table`` or ``read_dataset``
-            gives; ``Examples`` (taken as they are); a Hugging Face ``Dataset`` or ``DatasetDict``; a pair
-            (images, labels) of arrays or lists; or a torch ``Dataset`` of (image, target).
-        geometry: The size images are brought to.
-        task: Says what the labels are where they do not tell: ``ordinal`` for grades.
-        classes: All classes, in their order, where a model or other data says so already; some may have no image.
-
-    Returns:
-        The examples.
-
-    Raises:
-        UnreadableError: Images cannot be read: the error lists all of them.
-        DataError: There is nothing to learn from, or the labels are not ``classes``.
+        name: The data set's name.
+        ids: What its images are called.
+        rejected: (row, reason) of each.
     """
-    data = records_of(data, task, classes)
-    if isinstance(data, Examples):
-        examples = data
-    elif isinstance(data, Records):
-        examples = from_records(data, geometry)
-    elif isinstance(data, Labelled):
-        examples = _from_labelled(data, geometry)
-    elif isinstance(data, tuple) and len(data) == 2:
-        examples = _from_labelled(_from_pair(*data, task, classes), geometry)
-    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        examples = _from_dataset(data, geometry, task, classes)
-    else:
-        raise DataError(
-            f"a data set of type {type(data).__name__} cannot be read; give a folder of class folders, a CSV or "
-            "Parquet table, a torch or Hugging Face Dataset, or a pair (images, labels)"
-        )
-    return examples if classes is None else aligned(examples, classes)
-
-
-def records_of(data: Any, task: str | None = None, classes: Sequence[str] | None = None) -> Any:
-    """Read the labels of a data set that can tell them without its images; any other comes back as it came.
-
-    Args:
-        data: As in ``load_examples``.
-        task: As in ``load_examples``.
-        classes: As in ``load_examples``.
-
-    Returns:
-        ``Records`` for a folder or a table, ``Labelled`` for a Hugging Face data set, else ``data``.
-
-    Raises:
-        DataError: The data cannot be read.
-    """
-    check_task(task)
-    if isinstance(data, (str, Path)):
-        read = read_table if Path(data).suffix.lower() in TABLES else read_folder
-        return read(data, task=task, classes=classes)
-    if is_dataset(data):
-        return read_dataset(data, task=task, classes=classes)
-    return data
-
-
-def aligned(examples: Examples, classes: Sequence[str]) -> Examples:
-    """The same examples with the columns of other classes, of which some may have no image here.
-
-    Args:
-        examples: The examples.
-        classes: The classes wanted, in their order.
-
-    Raises:
-        DataError: The examples have a class that is not among them.
-    """
-    wanted = tuple(classes)
-    if examples.classes == wanted:
-        return examples
-    strange = [name for name in examples.classes if name not in wanted]
-    if strange:
-        raise DataError(
-            f"{examples.name} has the classes {', '.join(examples.classes)}, expected {', '.join(wanted)};"
-            " the names must be the same"
-        )
-    absent = np.nan if examples.task == "multilabel" else 0.0
-    targets = np.full((len(examples), len(wanted)), absent, np.float32)
-    targets[:, [wanted.index(name) for name in examples.classes]] = examples.targets
-    return replace(examples, targets=targets, classes=wanted)
-
-
-def from_records(records: Records, geometry: Geometry) -> Examples:
-    """Decode the images of a data set on disk.
-
-    Raises:
-        UnreadableError: Images cannot be read; the error lists all of them.
-    """
-    paths = [records.path(i) for i in range(len(records))]
-    images = room_for((len(records), geometry.height, geometry.width, geometry.channels))
-    with counting(f"decoding {records.name}") as progress:
-        rejected = decode_many(paths, geometry, images, progress=progress)
-    _refuse(records.name, records.paths, rejected)
-    return Examples(
-        records.name,
-        images,
-        records.targets,
-        records.classes,
-        records.task,
-        records.paths,
-        records.patients,
-        records.notes,
-        records.splits,
+    named = "; ".join(reason for _, reason in rejected[:5])
+    return UnreadableError(
+        f"{len(rejected):,} of {len(ids):,} images of {name} cannot be read: {named}. Mend or remove them",
+        [(ids[row], reason) for row, reason in rejected],
     )
-
-
-def _from_labelled(data: Labelled, geometry: Geometry) -> Examples:
-    images = _converted(data.name, data.ids, data.images.__getitem__, geometry)
-    return Examples(
-        data.name, images, data.targets, data.classes, data.task, data.ids, data.patients, data.notes, data.splits
-    )
-
-
-def _from_pair(images: Any, labels: Any, task: str | None, classes: Sequence[str] | None) -> Labelled:
-    if len(images) != len(labels):
-        raise DataError(f"{len(images)} images came with {len(labels)} labels; give one label an image")
-    _check_filled("arrays", len(images))
-    found = read_labels(labels, task, classes)
-    images = list(images) if hasattr(images, "iloc") else images  # a pandas column counts by its own index
-    return Labelled(
-        "arrays", images, found.targets, found.classes, found.task, _numbers(len(images)), notes=found.notes
-    )
-
-
-def _from_dataset(data: Any, geometry: Geometry, task: str | None, classes: Sequence[str] | None) -> Examples:
-    """A torch data set: each item is asked for once, as that is what decodes its image."""
-    name, labels = type(data).__name__, []
-    _check_filled(name, len(data))
-
-    def image(index: int) -> Any:
-        item = data[index]
-        if not isinstance(item, (tuple, list)) or len(item) < 2:
-            raise DataError(f"item {index} of the data set is a {type(item).__name__}; expected (image, target)")
-        labels.append(item[1])
-        return item[0]
-
-    ids = _numbers(len(data))
-    images = _converted(name, ids, image, geometry)
-    found = read_labels(labels, task, classes, own=getattr(data, "classes", None), where=name)
-    return Examples(name, images, found.targets, found.classes, found.task, ids, notes=found.notes)
-
-
-def _converted(name: str, ids: Sequence[str], fetch: Any, geometry: Geometry) -> NDArray[np.uint8]:
-    images = room_for((len(ids), geometry.height, geometry.width, geometry.channels))
-    with counting(f"reading {name}") as progress:
-        rejected = convert_many(fetch, geometry, images, progress=progress)
-    _refuse(name, ids, rejected)
-    return images
-
-
-def _check_filled(name: str, count: int) -> None:
-    if not count:
-        raise DataError(f"the data set {name} is empty; give at least two images of each of two classes")
-
-
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(map(str, range(count)))
-
-
-def _refuse(name: str, ids: Sequence[str], rejected: Sequence[tuple[int, str]]) -> None:
-    if rejected:
-        named = "; ".join(reason for _, reason in rejected[:5])
-        raise UnreadableError(
-            f"{len(rejected):,} of {len(ids):,} images of {name} cannot be read: {named}. Mend or remove them",
-            [(ids[index], reason) for index, reason in rejected],
-        )

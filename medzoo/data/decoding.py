@@ -1,4 +1,4 @@
-"""Many image files -> arrays of one size, on all cores, with bounded memory."""
+"""Many images -> arrays of one size or several, on all cores, with bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import joblib
 import numpy as np
@@ -18,12 +18,20 @@ from PIL import Image
 
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.geometry import Geometry
-from medzoo.data.image_io import as_array, decode
+from medzoo.data.image_io import as_arrays, decode_sizes
 
 Progress = Callable[[int, int], None]
 # What reading an image raises in code of others (a torch data set), where the image and not the code is to blame.
-_UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError, DataError, InputError)
+UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError, DataError, InputError)
 _AHEAD = 8  # images in flight per job: enough that one slow file holds nothing up
+
+
+class Images(Protocol):
+    """N images by number: files, arrays, or anything lazy; each is read when it is indexed."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -48,19 +56,24 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One decoded or rejected file.
+    """One decoded or rejected image.
 
     Attributes:
-        index: Its place in the paths given.
-        image: ``uint8 [H, W, C]``, or ``None`` where the file was rejected.
+        index: Its place in the items given.
+        images: ``uint8 [H, W, C]`` for each geometry asked for; none where the image was rejected.
         reason: Why it was rejected, else empty.
-        stamp: The file as it was when it was read.
+        stamp: The file as it was when it was read; ``Stamp(-1, -1)`` for an image that came from no file.
     """
 
     index: int
-    image: NDArray[np.uint8] | None
+    images: tuple[NDArray[np.uint8], ...]
     reason: str
     stamp: Stamp
+
+    @property
+    def image(self) -> NDArray[np.uint8] | None:
+        """The image at the first size asked for, or ``None`` where it was rejected."""
+        return self.images[0] if self.images else None
 
 
 def quick_stamp(path: Path) -> Stamp:
@@ -81,39 +94,43 @@ def full_stamp(path: Path) -> Stamp:
 
 
 def decode_each(
-    paths: Sequence[Path],
-    geometry: Geometry,
-    *,
+    items: Images,
+    *geometries: Geometry,
     indices: Sequence[int] | None = None,
     jobs: int | None = None,
     fast: bool = True,
 ) -> Iterator[Decoded]:
-    """Decode files on all cores and hand them out in order, a bounded number ahead.
+    """Decode images on all cores and yield them in order, a bounded number ahead; each is read once.
 
     Threads, not processes: Pillow lets go of Python's lock while it decodes and resizes, nothing has to be copied
     between processes, and a script needs no ``if __name__ == "__main__"``.
 
     Args:
-        paths: Files.
-        geometry: The size and channels wanted.
+        items: Paths, or images in any form that ``medzoo.data.image_io.as_array`` takes. They are indexed in order
+            and in this thread, as code of others may not like threads.
+        geometries: The sizes and channels wanted.
         indices: Which of them, in which order; all by default.
         jobs: Threads; by default one for each core this process may use.
-        fast: As in ``medzoo.data.image_io.read_image``.
+        fast: As in ``medzoo.data.image_io.read_image``; for files.
 
     Yields:
-        One ``Decoded`` for each file, in the order asked.
+        One ``Decoded`` for each item, in the order asked.
 
     Raises:
         RunError: DICOM files without pydicom: nothing is wrong with the files.
+
+    Example:
+        >>> [item.reason for item in decode_each([np.full((9, 9), 7.0)], Geometry(8, 8))]
+        ['image 0: float values from 7 to 7; allowed: [0, 1] (divide by the full range, or give uint8 or uint16)']
     """
     jobs = jobs or joblib.cpu_count()
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="decode")
     running: deque[Future[Decoded]] = deque()
     try:
-        for index in range(len(paths)) if indices is None else indices:
+        for index in range(len(items)) if indices is None else indices:
             if len(running) == jobs * _AHEAD:
                 yield running.popleft().result()
-            running.append(pool.submit(_decode_one, index, paths[index], geometry, fast))
+            running.append(pool.submit(_decode_one, index, _item(items, index), geometries, fast))
         while running:
             yield running.popleft().result()
     finally:
@@ -121,26 +138,28 @@ def decode_each(
 
 
 def decode_many(
-    paths: Sequence[Path],
+    items: Images,
     geometry: Geometry,
     out: NDArray[np.uint8],
     *,
+    indices: Sequence[int] | None = None,
     progress: Progress | None = None,
     jobs: int | None = None,
     fast: bool = True,
 ) -> list[tuple[int, str]]:
-    """Decode files into one array, on all cores.
+    """Decode images into one array, on all cores.
 
     Args:
-        paths: N files.
+        items: As in ``decode_each``.
         geometry: The size and channels wanted.
-        out: ``uint8 [N, H, W, C]`` in memory or memory-mapped; the rows of rejected files are left as they were.
-        progress: Called with (done, total) after every file.
+        out: ``uint8 [n, H, W, C]`` in memory or memory-mapped; the rows of rejected images are left as they were.
+        indices: The n images to decode, in which order; all by default.
+        progress: Called with (done, total) after every image.
         jobs: Threads; by default one for each core this process may use.
-        fast: As in ``medzoo.data.image_io.read_image``.
+        fast: As in ``decode_each``.
 
     Returns:
-        (index, reason) of every file that could not be read; the reason names the file.
+        (index, reason) of every image that could not be read; the reason names it.
 
     Raises:
         ValueError: ``out`` has another shape or type.
@@ -151,72 +170,19 @@ def decode_many(
         >>> decode_many([Path("none.png")], Geometry(8, 8), out)
         [(0, 'none.png: cannot be read (No such file or directory)')]
     """
-    shape = (len(paths), geometry.height, geometry.width, geometry.channels)
+    total = len(items) if indices is None else len(indices)
+    shape = (total, geometry.height, geometry.width, geometry.channels)
     if out.shape != shape or out.dtype != np.uint8:
         raise ValueError(f"out is {out.dtype} {out.shape}, expected uint8 {shape}")
     rejected = []
-    for done, item in enumerate(decode_each(paths, geometry, jobs=jobs, fast=fast), start=1):
+    for row, item in enumerate(decode_each(items, geometry, indices=indices, jobs=jobs, fast=fast)):
         if item.image is None:
             rejected.append((item.index, item.reason))
         else:
-            out[item.index] = item.image
+            out[row] = item.image
         if progress:
-            progress(done, len(paths))
+            progress(row + 1, total)
     return rejected
-
-
-def convert_many(
-    fetch: Callable[[int], Any],
-    geometry: Geometry,
-    out: NDArray[np.uint8],
-    *,
-    progress: Progress | None = None,
-    jobs: int | None = None,
-) -> list[tuple[int, str]]:
-    """Bring images that are no files to one size, on all cores.
-
-    Args:
-        fetch: Gives one image, in any form that ``medzoo.data.image_io.as_array`` takes; called in order and in this
-            thread, as code of others may not like threads.
-        geometry: The size and channels wanted.
-        out: As in ``decode_many``.
-        progress: Called with (done, total) after every image.
-        jobs: Threads; by default one for each core this process may use.
-
-    Returns:
-        (index, reason) of every image that could not be read.
-
-    Example:
-        >>> out = np.zeros((2, 8, 8, 3), np.uint8)
-        >>> convert_many([np.ones((9, 9)), np.full((9, 9), 7.0)].__getitem__, Geometry(8, 8), out)
-        [(1, 'image 1: float values from 7 to 7; allowed: [0, 1] (divide by the full range, or give uint8 or uint16)')]
-    """
-    jobs = jobs or joblib.cpu_count()
-    rejected: list[tuple[int, str]] = []
-    running: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
-
-    def finish() -> None:
-        index, future = running.popleft()
-        try:
-            out[index] = future.result()
-        except _UNREADABLE as error:
-            rejected.append((index, f"image {index}: {error}"))
-
-    with ThreadPoolExecutor(jobs, thread_name_prefix="convert") as pool:
-        for index in range(len(out)):
-            try:
-                image = fetch(index)
-            except _UNREADABLE as error:
-                rejected.append((index, f"image {index}: {error}"))
-            else:
-                running.append((index, pool.submit(as_array, image, geometry)))
-            if len(running) >= jobs * _AHEAD:
-                finish()
-            if progress:
-                progress(index + 1, len(out))
-        while running:
-            finish()
-    return sorted(rejected)
 
 
 def _read(path: Path) -> tuple[bytes, Stamp]:
@@ -227,12 +193,27 @@ def _read(path: Path) -> tuple[bytes, Stamp]:
     return data, Stamp(status.st_size, status.st_mtime_ns, hashlib.sha256(data).hexdigest())
 
 
-def _decode_one(index: int, path: Path, geometry: Geometry, fast: bool) -> Decoded:
-    stamp = quick_stamp(path)
+def _item(items: Images, index: int) -> Any:
+    """One item, or the error with which it could not be read."""
     try:
-        data, stamp = _read(path)
-        return Decoded(index, decode(data, geometry, str(path), fast=fast), "", stamp)
-    except OSError as error:
-        return Decoded(index, None, f"{path}: cannot be read ({error.strerror or error})", stamp)
-    except (DataError, InputError) as error:
-        return Decoded(index, None, str(error), stamp)
+        return items[index]
+    except UNREADABLE as error:
+        return error
+
+
+def _decode_one(index: int, item: Any, geometries: Sequence[Geometry], fast: bool) -> Decoded:
+    stamp = Stamp(-1, -1)
+    try:
+        if isinstance(item, Exception):
+            raise item
+        if not isinstance(item, (str, Path)):
+            return Decoded(index, as_arrays(item, geometries), "", stamp)
+        stamp = quick_stamp(Path(item))
+        data, stamp = _read(Path(item))
+        return Decoded(index, decode_sizes(data, geometries, str(item), fast=fast), "", stamp)
+    except UNREADABLE as error:
+        if not isinstance(item, (str, Path)):
+            return Decoded(index, (), f"image {index}: {error}", stamp)
+        if isinstance(error, OSError):
+            return Decoded(index, (), f"{item}: cannot be read ({error.strerror or error})", stamp)
+        return Decoded(index, (), str(error), stamp)

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.image_io import SUFFIXES
 from medzoo.data.labels import exclusive
-from medzoo.data.records import Records, split_of
+from medzoo.data.splits import split_of
 
 IMAGE_SUFFIXES = frozenset(SUFFIXES)
 
@@ -63,7 +64,7 @@ def read_folder(root: str | Path, *, task: str | None = None, classes: Sequence[
         classes: All classes, in their order (grades with names: from the mildest); by default the folders' names.
 
     Returns:
-        Records named after the folder; classes in alphabetical (integers: numerical) order.
+        A data set named after the folder; classes in alphabetical (integers: numerical) order.
 
     Raises:
         DataError: There is no such folder, no class folder, a class without images, one class only,
@@ -91,10 +92,10 @@ def read_folder(root: str | Path, *, task: str | None = None, classes: Sequence[
         raise DataError(f"{root} has no class folders; expected {root / '<class>' / '<image>'} for two or more classes")
     paths, names, splits = zip(*sorted(rows), strict=True)
     found = exclusive(str(root), names, task, classes, at=lambda i: paths[i])
-    return Records(
+    return ImageDataset(
         name=root.resolve().name,
-        root=root,
-        paths=paths,
+        images=Files(root, paths),
+        ids=paths,
         targets=found.targets,
         classes=found.classes,
         task=found.task,

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
-from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.dataset import Examples, ImageDataset
+from medzoo.data.decoding import Images
 from medzoo.data.fingerprint import copies
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_buffer import joined
+from medzoo.data.opening import open_dataset
 from medzoo.data.splits import holdout
 
 SHARE = 0.2
 
 
+# What is held out: the data's own split or a fifth, a share, ``bool [N]``, or a data set of its own.
+Validation: TypeAlias = "float | NDArray[np.bool_] | ImageDataset[Images] | None"
+
+
+def open_validation(validation: Any, data: ImageDataset[Images], task: str | None = None) -> Validation:
+    """Open what a user gives as validation.
+
+    Args:
+        validation: ``None``, a share, a boolean mask ``[N]`` (array, tensor or list) of held-out images (a folder's and
+            a table's images are in the order of their paths), or a data set of its own, of any form that
+            ``open_dataset`` takes, with the same classes as the data or fewer.
+        data: The data set that it is for.
+        task: As in ``open_dataset``.
+
+    Raises:
+        DataError: A mask has another length than the data, or a data set cannot be read.
+    """
+    if validation is None or (isinstance(validation, Real) and not isinstance(validation, (bool, int))):
+        return None if validation is None else float(validation)
+    mask = _mask(validation)
+    if mask is None:
+        return open_dataset(validation, task or data.task, data.classes)
+    if mask.shape != (len(data),):
+        raise DataError(f"the validation mask has shape {mask.shape}, the data set {len(data)} images")
+    return mask
+
+
 def hold_out(
-    examples: Examples, validation: Any, geometry: Geometry, task: str | None = None, seed: int = 0
+    examples: Examples, validation: Validation, geometry: Geometry, seed: int = 0
 ) -> tuple[Examples, NDArray[np.bool_]]:
     """Mark the held-out images; a validation set of its own is joined to the training images.
 
@@ -30,13 +59,10 @@ def hold_out(
 
     Args:
         examples: The data set.
-        validation: ``None`` for the data set's own split where it has one (test images are held out, validation images
-            only where there is no test), else a fifth; a share (by patient, where patients are known); a boolean
-            mask ``[N]`` (array, tensor or list) of held-out images (a folder's and a table's images are in the order
-            of their paths); or a data set of its own, of any form that ``load_examples`` takes, with the same classes
-            or fewer.
-        geometry: The size images of a validation set of its own are brought to.
-        task: As in ``load_examples``.
+        validation: From ``open_validation``. ``None`` for the data set's own split where it has one (test images are
+            held out, validation images only where there is no test), else a fifth; a share (by patient, where patients
+            are known); ``bool [N]``, true for a held-out image; or a data set of its own.
+        geometry: The size at which a validation set of its own is decoded.
         seed: Which of the many possible splits.
 
     Returns:
@@ -47,25 +73,20 @@ def hold_out(
         DataError: One side would be empty, there is one class only to train on, a patient is on both sides, or the two
             data sets do not have the same classes.
     """
-    validation = _mask_or_itself(validation)
     own, unused = own_split(examples), []
     if own is not None and validation is not None:
         unused = [f"The data's own split ({', '.join(_named(examples))}) is not used."]
     if validation is None and own is not None:
         held_out, notes = own, _own_notes(examples)
         _refuse_shared(examples, held_out, "of the data's own split; validation=0.2 makes one by patient")
-    elif validation is None or (isinstance(validation, Real) and not isinstance(validation, (bool, int))):
-        share = SHARE if validation is None else float(validation)
-        held_out, notes = _share(examples, share, seed), []
-    elif isinstance(validation, np.ndarray) and validation.dtype == bool:
+    elif validation is None or isinstance(validation, float):
+        held_out, notes = _share(examples, SHARE if validation is None else validation, seed), []
+    elif isinstance(validation, np.ndarray):
         held_out, notes = validation, []
-        if held_out.shape != (len(examples),):
-            raise DataError(f"the validation mask has shape {held_out.shape}, the data set {len(examples)} images")
         if shared := shared_patients(examples, held_out):
             notes = [f"{len(shared):,} patients are on both sides of the mask: the numbers are too good."]
     else:
-        other = load_examples(validation, geometry, task or examples.task, examples.classes)
-        examples, held_out, notes = *_join(examples, other), []
+        examples, held_out, notes = *_join(examples, validation.decode(geometry)), []
         _refuse_shared(
             examples, held_out, "; leave them out of one, or read one without (patient='') if they are others"
         )
@@ -81,13 +102,13 @@ def hold_out(
     return replace(examples, notes=(*examples.notes, *notes)), held_out
 
 
-def _mask_or_itself(validation: Any) -> Any:
-    """A mask given as a list or a tensor, as an array; anything else as it came."""
-    if isinstance(validation, torch.Tensor) and validation.dtype == torch.bool:
-        return validation.cpu().numpy()
-    if isinstance(validation, (list, tuple)) and all(isinstance(held_out, (bool, np.bool_)) for held_out in validation):
+def _mask(validation: Any) -> NDArray[np.bool_] | None:
+    """A mask of any form as an array; ``None`` for anything else."""
+    if isinstance(validation, torch.Tensor):
+        validation = validation.cpu().numpy()
+    elif isinstance(validation, (list, tuple)) and all(isinstance(one, (bool, np.bool_)) for one in validation):
         return np.asarray(validation, bool)
-    return validation
+    return validation if isinstance(validation, np.ndarray) and validation.dtype == bool else None
 
 
 def own_split(examples: Examples) -> NDArray[np.bool_] | None:

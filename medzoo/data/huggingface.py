@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import ImageDataset
 from medzoo.data.labels import Labels, as_text, marks, read_labels
-from medzoo.data.lazy_records import Labelled
-from medzoo.data.records import split_of
+from medzoo.data.splits import split_of
 from medzoo.data.tables import PATIENTS, SPLIT_COLUMNS, check_columns, matching_column, own_splits
 
 _LABELS = ("label", "labels")
@@ -33,7 +33,7 @@ def read_dataset(
     split: str | None = None,
     task: str | None = None,
     classes: Sequence[str] | None = None,
-) -> Labelled:
+) -> ImageDataset[Sequence[Any]]:
     """Read a Hugging Face data set, which any function that takes data takes then (it takes the data set itself too).
 
     Args:
@@ -77,13 +77,13 @@ def read_dataset(
     note: tuple[str, ...] = ()
     if found_split:
         own, note = own_splits(name, [as_text(value) for value in _values(parts, found_split)], split is not None)
-    return Labelled(
+    return ImageDataset(
         name,
         _Images(list(parts.values()), image),
+        tuple(f"{part}/{i}" if part else str(i) for part, rows in parts.items() for i in range(len(rows))),
         found.targets,
         found.classes,
         found.task,
-        tuple(f"{part}/{i}" if part else str(i) for part, rows in parts.items() for i in range(len(rows))),
         np.array([as_text(value) for value in _values(parts, patient)]) if patient else None,
         own,
         (*found.notes, *note),

@@ -14,10 +14,10 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ SUFFIXES = (
     *(".dcm", ".dicom"),
 )
 
+_Box: TypeAlias = tuple[float, float, float, float]
 _LOG = logging.getLogger(__name__)
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")  # none that runs other programs
 _BROKEN = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error, zlib.error)
@@ -104,12 +105,31 @@ def decode(data: bytes, geometry: Geometry, name: str, *, fast: bool = False) ->
         DataError: The content is no whole image.
         InputError: Its values cannot be read correctly.
     """
+    return decode_sizes(data, (geometry,), name, fast=fast)[0]
+
+
+def decode_sizes(
+    data: bytes, geometries: Sequence[Geometry], name: str, *, fast: bool = False
+) -> tuple[NDArray[np.uint8], ...]:
+    """Decode one image file at several sizes: once, but for a large JPEG that ``fast`` shrinks differently for each.
+
+    Args:
+        data: As in ``decode``.
+        geometries: The sizes wanted; each array is what ``decode`` returns for its geometry alone.
+        name: As in ``decode``.
+        fast: As in ``read_image``.
+
+    Raises:
+        DataError: As in ``decode``.
+        InputError: As in ``decode``.
+    """
     if not data:
         raise DataError(f"{name}: the file is empty (0 bytes); fetch it again or leave it out")
     with _named(name):
         if data[128:132] == b"DICM" or name.lower().endswith((".dcm", ".dicom")):
-            return _fit(pixel_formats.from_array(dicom.pixels(data)), geometry)
-        return _from_pil(_open(data), geometry, fast)
+            whole = pixel_formats.from_array(dicom.pixels(data))
+            return tuple(_fit(whole, geometry) for geometry in geometries)
+        return _from_file(data, geometries, fast)
 
 
 def as_array(
@@ -135,12 +155,21 @@ def as_array(
     """
     if isinstance(image, (str, Path)):
         return read_image(image, geometry)
+    return as_arrays(image, (geometry,))[0]
+
+
+def as_arrays(
+    image: bytes | Image.Image | NDArray[Any] | torch.Tensor, geometries: Sequence[Geometry]
+) -> tuple[NDArray[np.uint8], ...]:
+    """Turn one image in memory into arrays of several sizes; each is what ``as_array`` returns for its geometry."""
     if isinstance(image, bytes):
-        return decode(image, geometry, "image")
+        return decode_sizes(image, geometries, "image")
     if isinstance(image, Image.Image):
         with _named(str(getattr(image, "filename", "")) or "image"):
-            return _from_pil(image, geometry, fast=False)
-    return _fit(pixel_formats.from_array(image), geometry)
+            whole, _ = _upright(image)
+    else:
+        whole = pixel_formats.from_array(image)
+    return tuple(_fit(whole, geometry) for geometry in geometries)
 
 
 @contextmanager
@@ -204,20 +233,35 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _from_pil(image: Image.Image, geometry: Geometry, fast: bool) -> NDArray[np.uint8]:
+def _from_file(data: bytes, geometries: Sequence[Geometry], fast: bool) -> tuple[NDArray[np.uint8], ...]:
+    decoded: dict[tuple[str, tuple[int, int]], tuple[Image.Image, _Box | None]] = {}  # by what a draft changes
+    arrays = []
+    for geometry in geometries:
+        image = _open(data)
+        box = _draft(image, geometry) if fast and image.format in ("JPEG", "MPO") else None
+        key = (image.mode, image.size)
+        if key not in decoded:
+            decoded[key] = _upright(image, box)
+        arrays.append(_fit(decoded[key][0], geometry, decoded[key][1]))
+    return tuple(arrays)
+
+
+def _upright(image: Image.Image, box: _Box | None = None) -> tuple[Image.Image, _Box | None]:
+    """Load an image, set it upright, and make it plain L or RGB; the box holds only where it was not turned."""
     if min(image.size) < 1:
         raise InputError("the image has no pixels")
-    box = _draft(image, geometry) if fast and image.format in ("JPEG", "MPO") else None
     with _pillow_errors():
         image.load()
     turn = _turn(image)
     if turn is not None:
         image, box = image.transpose(turn), None
-    return _fit(pixel_formats.plain(image), geometry, box)
+    return pixel_formats.plain(image), box
 
 
-def _draft(image: Image.Image, geometry: Geometry) -> tuple[float, float, float, float] | None:
+def _draft(image: Image.Image, geometry: Geometry) -> _Box | None:
     """Let libjpeg decode only as many of the frequencies as the size wanted needs."""
+    if min(image.size) < 1:
+        return None
     swapped = _turn(image) in _SWAPPING
     width, height = image.size[::-1] if swapped else image.size
     scale = _scale(width, height, geometry)
@@ -237,7 +281,7 @@ def _scale(width: float, height: float, geometry: Geometry) -> tuple[float, floa
 def _fit(
     image: Image.Image,
     geometry: Geometry,
-    box: tuple[float, float, float, float] | None = None,
+    box: _Box | None = None,
 ) -> NDArray[np.uint8]:
     """Resize an upright L or RGB image, or the part of it in ``box``, to the geometry."""
     if geometry.channels == 1 and image.mode != "L":

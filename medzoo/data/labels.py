@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
-from medzoo.data.records import TASKS, one_hot
+from medzoo.data.tasks import TASKS, one_hot
 
 _WHOLE = re.compile(r"-?[0-9]+(\.0+)?")  # "2.0" too: gaps turn a column of whole numbers into decimals
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?", re.IGNORECASE)
@@ -27,7 +27,7 @@ class Labels:
     Attributes:
         targets: ``float32 [N, C]`` one-hot or multi-hot, NaN where not labelled.
         classes: Names of the C columns.
-        task: One of ``medzoo.data.records.TASKS``.
+        task: One of ``medzoo.data.tasks.TASKS``.
         notes: What a reader should know about them, in words.
     """
 
@@ -221,7 +221,7 @@ def check_task(task: str | None) -> None:
     """Refuse a task that there is not.
 
     Raises:
-        DataError: ``task`` is neither ``None`` nor in ``medzoo.data.records.TASKS``.
+        DataError: ``task`` is neither ``None`` nor in ``medzoo.data.tasks.TASKS``.
     """
     if task is not None and task not in TASKS:
         raise DataError(unknown("task", task, TASKS))

@@ -12,17 +12,34 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 
+# The splits, and what else they are called in folders, tables and the parts of a data set.
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
-def groups_of(paths: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[np.str_]:
-    """One group id for each image: its patient, or the image itself where no patient is known.
+
+def split_of(name: str) -> str:
+    """Return ``train``, ``val`` or ``test`` for any of their names, an empty string for anything else.
+
+    Example:
+        >>> split_of("Validation"), split_of("fold 1")
+        ('val', '')
+    """
+    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), "")
+
+
+def groups_of(ids: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    """Return one group id for each image: its patient, or the image itself where no patient is known.
 
     Example:
         >>> groups_of(["a.png", "b.png"], np.array(["p1", ""])).tolist()
         ['patient:p1', 'image:b.png']
     """
     if patients is None:
-        return np.array([f"image:{path}" for path in paths])
-    return np.array([f"patient:{p}" if p else f"image:{path}" for path, p in zip(paths, patients, strict=True)])
+        return np.array([f"image:{name}" for name in ids])
+    return np.array([f"patient:{p}" if p else f"image:{name}" for name, p in zip(ids, patients, strict=True)])
 
 
 def fold_of(

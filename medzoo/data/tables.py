@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.registry import unknown
+from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.labels import exclusive, marks
-from medzoo.data.records import Records, split_of
+from medzoo.data.splits import split_of
 from medzoo.data.table_cells import read_cells
 
 # Columns that are used without being named, compared without case, blanks, "_" and "-".
@@ -49,7 +50,7 @@ def read_table(
         classes: All classes, in their order (grades with names: from the mildest); by default those in the column.
 
     Returns:
-        Records named after the table, sorted by path.
+        A data set named after the table, sorted by path.
 
     Raises:
         DataError: The file or a column is missing, an image is not on disk or listed twice, a label is
@@ -77,10 +78,11 @@ def read_table(
         found = marks(str(file), {name: texts[name] for name in labels}, task, at=line)
     splits, note = own_splits(str(file), texts[found_split], split is not None) if found_split else (None, ())
     order = np.argsort(np.array(paths, dtype=object))
-    return Records(
+    ids = tuple(paths[i] for i in order)
+    return ImageDataset(
         name=file.stem,
-        root=root,
-        paths=tuple(paths[i] for i in order),
+        images=Files(root, ids),
+        ids=ids,
         targets=found.targets[order],
         classes=found.classes,
         task=found.task,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from medzoo.core.atomic import replacing_file
 from medzoo.core.progress import bar
-from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.dataset import Examples
+from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import Loader, Part, outputs
 from medzoo.engine.runtime import best_device, channels_last, flush_denormals
@@ -91,7 +92,7 @@ def extract_features(
     if isinstance(model, (str, Path)):
         model = create_model(model, head=None, zoo=zoo, image_size=image_size)
     contract = model.medzoo.input
-    examples = load_examples(data, contract.geometry, task)
+    examples = open_dataset(data, task).decode(contract.geometry)
     where = best_device(device)
     model.eval()
     loader = Loader([Part(examples.images, AUGMENTS["none"])], contract, where)

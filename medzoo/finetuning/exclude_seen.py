@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from numbers import Real
-from typing import Any
 
 import numpy as np
 
 from medzoo.contamination.audit import leave_out
 from medzoo.contamination.seen_images import Seen
-from medzoo.data.dataset import records_of
+from medzoo.data.dataset import Examples, ImageDataset
+from medzoo.data.decoding import Images
+from medzoo.data.geometry import Geometry
+from medzoo.data.holdout import Validation
 
 
-def without_seen(data: Any, validation: Any, task: str | None, seen: Seen) -> tuple[Any, Any, dict[str, int]]:
-    """Leave out, of both sides, the images that a weight has seen and those of patients it has seen.
+def without_seen(
+    data: ImageDataset[Images], validation: Validation, geometry: Geometry, seen: Seen
+) -> tuple[Examples, Validation, dict[str, int]]:
+    """Decode a data set and leave out, of both sides, the images a weight has seen and those of patients it has seen.
 
     Args:
-        data: A data set, as in ``medzoo.finetune``.
-        validation: As in ``medzoo.finetune``.
-        task: As in ``medzoo.finetune``.
+        data: The data set.
+        validation: What is held out of it, from ``medzoo.data.holdout.open_validation``.
+        geometry: The size at which images are decoded.
         seen: What the weight has seen.
 
     Returns:
         Both sides without those, and how many images of each kind they were.
     """
-    data, found = leave_out(data, seen)
+    examples, found = leave_out(data, geometry, seen)
     left_out = Counter(found.left_out)
-    if isinstance(validation, np.ndarray) and len(validation) == len(found):
+    if isinstance(validation, np.ndarray):
         validation = validation[~found.seen]
-    elif validation is not None and not isinstance(validation, (Real, np.ndarray)):
-        validation, other = leave_out(records_of(validation, task), seen)
+    elif isinstance(validation, ImageDataset):
+        validation, other = leave_out(validation, geometry, seen)
         left_out.update(other.left_out)
-    return data, validation, dict(left_out)
+    return examples, validation, dict(left_out)
 
 
 def exclusion_notes(left_out: dict[str, int] | None) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from medzoo.contamination.audit import seen_by
 from medzoo.core.errors import MedzooError
-from medzoo.data.dataset import Examples, load_examples, records_of
-from medzoo.data.holdout import hold_out
+from medzoo.data.dataset import Examples
+from medzoo.data.holdout import hold_out, open_validation
+from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.loader import Loader, Part
@@ -121,13 +122,18 @@ def finetune(
     if resume and checkpoints is None:
         raise MedzooError("resume=True goes on from checkpoints; say in which folder they are with checkpoints=")
     best_device(device)  # before anything is read
-    data, left_out = records_of(data, task), None
+    dataset = open_dataset(data, task)
+    sides = open_validation(validation, dataset, task)
     if exclude_seen:
-        weight = model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights
-        data, validation, left_out = without_seen(data, validation, task, seen_by(weight, zoo))
+        seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
     network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
     geometry = network.medzoo.input.geometry
-    examples, held_out = hold_out(load_examples(data, geometry, task), validation, geometry, task, seed)
+    left_out: dict[str, int] | None = None
+    if exclude_seen:
+        examples, sides, left_out = without_seen(dataset, sides, geometry, seen)
+    else:
+        examples = dataset.decode(geometry)
+    examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     fit_head(network, examples, head, seed, only=way.head)
     job = _job(

@@ -15,10 +15,10 @@ from medzoo._version import __version__
 from medzoo.core.atomic import replacing_folder, write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples, aligned, load_examples, records_of
-from medzoo.data.lazy_records import Labelled
-from medzoo.data.records import SPLITS, Records
-from medzoo.data.splits import groups_of
+from medzoo.data.dataset import ImageDataset
+from medzoo.data.decoding import Images
+from medzoo.data.opening import open_dataset
+from medzoo.data.splits import SPLITS
 from medzoo.inference.predict import Predictions, check_batch_size, classifier, infer
 from medzoo.inference.tta import TTA
 from medzoo.metrics import evaluate as measure
@@ -154,15 +154,14 @@ def evaluate(
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
     views = TTA[tta].views
-    found, names, items = _read(model, data, task, split)
-    predictions = infer(model, names, items, views, batch_size=batch_size, device=device)
-    groups = None if found.patients is None else groups_of(names, found.patients)
+    found = _read(model, data, task, split)
+    predictions = infer(model, found.ids, found.images, views, batch_size=batch_size, device=device)
     metrics = measure(
         found.targets,
         predictions.probabilities,
         task or info.task or found.task,
         found.classes,
-        groups=groups,
+        groups=found.patient_groups(),
         bootstrap=bootstrap,
         seed=seed,
         threshold=threshold,
@@ -188,8 +187,8 @@ def evaluate(
     )
 
 
-def _read(model: Model, data: Any, task: str | None, split: str | None) -> tuple[Any, Sequence[str], Sequence[Any]]:
-    """The labels of the images to measure, in the model's columns; what the images are called; and the images."""
+def _read(model: Model, data: Any, task: str | None, split: str | None) -> ImageDataset[Images]:
+    """The images to measure, with their labels in the model's columns."""
     info: ModelInfo = model.medzoo
     if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
         raise MedzooError(
@@ -198,16 +197,14 @@ def _read(model: Model, data: Any, task: str | None, split: str | None) -> tuple
         )
     classes = info.classes or None
     wanted = task or (info.task if info.task != "multilabel" else "") or None
-    found = records_of(data, wanted, classes)
-    if not isinstance(found, (Records, Labelled, Examples)):
-        found = load_examples(found, info.input.geometry, wanted, classes)
+    found = open_dataset(data, wanted, None if isinstance(data, ImageDataset) else classes)
     if info.task and (info.task == "multilabel") != (found.task == "multilabel"):
         raise DataError(
             f"{found.name} is {found.task}, and {info.weights} is {info.task}; give labels of the same kind: one class "
             "an image, or for multilabel a column of 1, 0 and empty for each label"
         )
     if classes is not None:
-        found = aligned(_by_number(found, classes), classes)
+        found = found.aligned(classes)
     elif len(found.classes) == model.num_classes:
         note = f"The model names no classes: its outputs are taken for {', '.join(found.classes)}."
         found = replace(found, notes=(*found.notes, note))
@@ -216,22 +213,10 @@ def _read(model: Model, data: Any, task: str | None, split: str | None) -> tuple
             f"{info.weights} has {model.num_classes} outputs without names, and {found.name} has the classes "
             f"{', '.join(found.classes)}; fine-tune it on them first"
         )
-    found = _side(found, split)
-    if isinstance(found, Records):
-        return found, found.paths, [found.path(row) for row in range(len(found))]
-    return found, found.ids, found.images
+    return _side(found, split)
 
 
-def _by_number(found: Any, classes: tuple[str, ...]) -> Any:
-    """Name classes that are whole numbers, where the model has no classes of such names."""
-    if set(found.classes) <= set(classes):
-        return found
-    if not all(name.isdecimal() and int(name) < len(classes) for name in found.classes):
-        return found
-    return replace(found, classes=tuple(classes[int(name)] for name in found.classes))
-
-
-def _side(found: Any, split: str | None) -> Any:
+def _side(found: ImageDataset[Images], split: str | None) -> ImageDataset[Images]:
     """The images of one side of a data set's own split."""
     if split not in (None, "all", *SPLITS):
         raise MedzooError(unknown("split", str(split), ("all", *SPLITS)))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.progress import counting
-from medzoo.data.decoding import convert_many, decode_many
+from medzoo.data.decoding import Images, decode_many
 from medzoo.data.folders import image_files
 from medzoo.data.geometry import Geometry
 from medzoo.engine.loader import in_order
@@ -72,7 +72,7 @@ def listed(images: Any) -> tuple[tuple[str, ...], list[Any]]:
 
 
 def decoded(
-    names: Sequence[str], items: Sequence[Any], geometry: Geometry, *, skip_unreadable: bool = False, room: int = ROOM
+    names: Sequence[str], items: Images, geometry: Geometry, *, skip_unreadable: bool = False, room: int = ROOM
 ) -> Iterator[Chunk]:
     """Decode images, chunk by chunk, on all cores.
 
@@ -115,17 +115,13 @@ def _unreadable(names: Sequence[str], unreadable: Sequence[tuple[int, str]]) -> 
     )
 
 
-def _decode(items: Sequence[Any], part: slice, geometry: Geometry) -> Chunk:
+def _decode(items: Images, part: slice, geometry: Geometry) -> Chunk:
     rows = np.arange(part.start, part.stop)
     images = np.empty((len(rows), geometry.height, geometry.width, geometry.channels), np.uint8)
     with counting("reading images") as progress:
-        if isinstance(items, list) and all(isinstance(item, (str, Path)) for item in items[part]):
-            bad = decode_many([Path(item) for item in items[part]], geometry, images, progress=progress, fast=False)
-        else:  # one by one: a data set may decode an image each time it is asked for it
-            bad = convert_many(lambda i: items[part.start + i], geometry, images, progress=progress)
-            bad = [(i, reason.replace(f"image {i}:", f"image {part.start + i}:", 1)) for i, reason in bad]
+        bad = decode_many(items, geometry, images, indices=rows.tolist(), progress=progress, fast=False)
     if not bad:
         return Chunk(rows, images)
     good = np.ones(len(rows), bool)
-    good[[number for number, _ in bad]] = False
-    return Chunk(rows[good], images[good], tuple((part.start + number, reason) for number, reason in bad))
+    good[[index - part.start for index, _ in bad]] = False
+    return Chunk(rows[good], images[good], tuple(bad))

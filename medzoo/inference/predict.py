@@ -17,6 +17,7 @@ from torch import Tensor
 from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.progress import bar
+from medzoo.data.decoding import Images
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import Loader, Part, in_order, predict_logits
 from medzoo.engine.losses import probabilities
@@ -190,7 +191,7 @@ def check_batch_size(batch_size: int) -> None:
 def infer(
     model: Model,
     names: Sequence[str],
-    items: Sequence[Any],
+    items: Images,
     views: Sequence[View],
     *,
     batch_size: int,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
-from medzoo.data.records import TASKS
+from medzoo.data.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Outcomes:
     """The labelled images of an evaluation.
 
     Attributes:
-        task: One of ``medzoo.data.records.TASKS``.
+        task: One of ``medzoo.data.tasks.TASKS``.
         classes: The C class names.
         kept: ``bool [N]``, which of the images that came have a label; the n kept ones are below.
         targets: ``float64 [n, C]`` of 0 and 1; NaN (``multilabel`` only) means "not labelled".
@@ -65,7 +65,7 @@ def outcomes(
     Args:
         targets: ``[N, C]``, one-hot or (``multilabel``) multi-hot; NaN means "not labelled".
         probabilities: ``[N, C]`` in [0, 1]; rows sum to 1 unless ``multilabel``.
-        task: One of ``medzoo.data.records.TASKS``; for ``binary`` the positive class is the last.
+        task: One of ``medzoo.data.tasks.TASKS``; for ``binary`` the positive class is the last.
         classes: The C class names.
         threshold: Probability from which the positive class (``binary``) or each class
             (``multilabel``: one number, or one for each class) is predicted; by default 0.5.

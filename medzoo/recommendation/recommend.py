@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError, MedzooError, ZooError
-from medzoo.data.dataset import Examples, load_examples
+from medzoo.data.dataset import Examples
 from medzoo.data.input_spec import InputContract, common_contract
+from medzoo.data.opening import open_dataset
 from medzoo.engine.losses import balanced_weights, probabilities
 from medzoo.engine.runtime import best_device
 from medzoo.features.extract import extract_features
@@ -81,7 +82,7 @@ def recommend(
     started = time.perf_counter()
     contracts, unavailable = _available(weights, zoo)
     contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
-    examples = _labelled(load_examples(data, contract.geometry, task))
+    examples = _labelled(open_dataset(data, task).decode(contract.geometry))
     tried: list[tuple[Candidate, NDArray[np.float32]]] = []
     for weight in contracts:
         begun = time.perf_counter()

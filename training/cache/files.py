@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Stamp
 from medzoo.data.geometry import Geometry
 
@@ -31,38 +32,21 @@ ROWS = ("path", "patient", "split", *STAMP)
 REJECTED = ("path", *STAMP, "reason")
 
 
-@dataclass(frozen=True)
-class Cache:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cache(ImageDataset[NDArray[np.uint8]]):
     """A complete cache, opened.
+
+    Its images are memory-mapped; what is written to them stays in memory, the file is safe.
 
     Attributes:
         folder: Where it lies.
-        name: The data set's name.
-        images: ``uint8 [N, H, W, C]``, memory-mapped; what is written to it stays in memory, the file is safe.
-        targets: ``float32 [N, labels]``, as in ``medzoo.data.records.Records``.
-        classes: The label names, in the order of the columns of ``targets``.
-        task: One of ``medzoo.data.records.TASKS``.
-        patients: ``str [N]`` or ``None``.
-        splits: ``str [N]`` or ``None``.
-        paths: Each image's path relative to the data set's root.
         geometry: How the images were resized.
         manifest: What ``manifest.json`` says.
     """
 
     folder: Path
-    name: str
-    images: NDArray[np.uint8]
-    targets: NDArray[np.float32]
-    classes: tuple[str, ...]
-    task: str
-    patients: NDArray[np.str_] | None
-    splits: NDArray[np.str_] | None
-    paths: tuple[str, ...]
     geometry: Geometry
     manifest: dict[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
 
 def open_cache(folder: Path) -> Cache:
@@ -97,7 +81,7 @@ def open_cache(folder: Path) -> Cache:
         task=manifest["task"],
         patients=np.array([row["patient"] for row in rows]) if manifest["has_patients"] else None,
         splits=np.array([row["split"] for row in rows]) if manifest["has_splits"] else None,
-        paths=tuple(row["path"] for row in rows),
+        ids=tuple(row["path"] for row in rows),
         geometry=geometry,
         manifest=manifest,
     )

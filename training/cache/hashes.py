@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.contamination.image_hashes import FRAME, array_hashes, file_hashes
+from medzoo.contamination.image_hashes import FRAME, hashes_of
 from medzoo.contamination.perceptual_hash import VERSION
 from medzoo.core.atomic import replacing_file
+from medzoo.data.dataset import Files
 from training.cache.prepare import Cache
 
 
@@ -35,9 +36,9 @@ def cache_hashes(cache: Cache) -> NDArray[np.uint8]:
     if not kept.exists():
         shape = cache.geometry
         if (shape.height, shape.width, shape.fit) == (FRAME.height, FRAME.width, FRAME.fit):
-            made = array_hashes(cache.images)
+            made = hashes_of(cache)
         else:
-            made = file_hashes(cache.name, [Path(cache.manifest["root"]) / path for path in cache.paths])
+            made = hashes_of(cache.with_images(Files(Path(cache.manifest["root"]), cache.ids)))
         with replacing_file(kept) as temporary, temporary.open("wb") as file:
             np.save(file, made)
     hashes: NDArray[np.uint8] = np.load(kept)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
-from medzoo.data.records import Records
+from medzoo.data.dataset import Records
 from training.cache.prepare import Cache, prepare
 from training.datasets import DATASETS, load
 from training.standins import is_standin
@@ -54,5 +54,5 @@ def limited(records: Records, limit: int | None) -> Records:
     """At most ``limit`` images, drawn by a hash of their paths: the same ones everywhere."""
     if limit is None or limit >= len(records):
         return records
-    drawn = sorted(range(len(records)), key=lambda i: hashlib.sha256(records.paths[i].encode()).digest())[:limit]
+    drawn = sorted(range(len(records)), key=lambda i: hashlib.sha256(records.ids[i].encode()).digest())[:limit]
     return records.take(sorted(drawn))

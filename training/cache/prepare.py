@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 
 from medzoo.core.atomic import needing_room
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import Records
 from medzoo.data.decoding import Decoded, Progress, Stamp, decode_each, full_stamp, quick_stamp
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_io import DECODE_VERSION
-from medzoo.data.records import Records
 from training.cache.files import (
     FORMAT,
     REJECTED,
@@ -82,17 +82,19 @@ def prepare(
     Example:
         >>> import tempfile
         >>> from PIL import Image
-        >>> from medzoo.data.records import one_hot
+        >>> from medzoo.data.dataset import Files, ImageDataset
+        >>> from medzoo.data.tasks import one_hot
         >>> with tempfile.TemporaryDirectory() as root:
         ...     for name in ("a.png", "b.png"):
         ...         Image.new("L", (64, 64)).save(Path(root) / name)
-        ...     records = Records("tiny", Path(root), ("a.png", "b.png"), one_hot([0, 1], 2), ("no", "yes"), "binary")
+        ...     files = Files(Path(root), ("a.png", "b.png"))
+        ...     records = ImageDataset("tiny", files, files.paths, one_hot([0, 1], 2), ("no", "yes"), "binary")
         ...     prepare(records, Geometry(8, 8, channels=1), Path(root) / "cache").images.shape
         (2, 8, 8, 1)
     """
     plan = _plan(records, geometry)
     slug = re.sub(r"[^\w.-]+", "_", records.name)
-    partial = folder / f"{slug}-{_short_hash(plan, str(records.root.resolve()))}.partial"
+    partial = folder / f"{slug}-{_short_hash(plan, str(records.images.root.resolve()))}.partial"
     # Two processes asked for the same cache: one works, the other waits and finds it.
     with needing_room(folder), _locked(folder / f".{slug}-{plan}.lock"):
         complete = [found.parent for found in sorted(folder.glob(f"{slug}-*/manifest.json"))]
@@ -106,7 +108,7 @@ def prepare(
         write_rows(
             partial / "rejected.csv",
             REJECTED,
-            ((records.paths[r.index], *cells(r.stamp), r.reason) for r in rejected),
+            ((records.ids[r.index], *cells(r.stamp), r.reason) for r in rejected),
         )
         _check_rejected(partial, len(records), max_rejected)
         return open_cache(_finish(staging, records, geometry, plan, folder / slug))
@@ -119,18 +121,18 @@ def _locked(path: Path) -> FileLock:
 
 def _plan(records: Records, geometry: Geometry) -> str:
     """A hash of everything that is known before a file is read."""
-    told = [FORMAT, DECODE_VERSION, records.name, records.task, asdict(geometry), records.paths, records.classes]
+    told = [FORMAT, DECODE_VERSION, records.name, records.task, asdict(geometry), records.ids, records.classes]
     told += [None if column is None else column.tolist() for column in (records.patients, records.splits)]
     return _short_hash(json.dumps(told), np.ascontiguousarray(records.targets).tobytes())
 
 
 def _is_current(folder: Path, records: Records) -> bool:
     """Whether every file is what it was when the cache was made; only files that look changed are read."""
-    manifest, here = read_manifest(folder / "manifest.json"), str(records.root.resolve())
+    manifest, here = read_manifest(folder / "manifest.json"), str(records.images.root.resolve())
     rows, rejected = read_rows(folder / "rows.csv"), read_rows(folder / "rejected.csv")
     touched = False
     for row in rows + rejected:
-        path, was = records.root / row["path"], stamp_of(row)
+        path, was = records.images.root / row["path"], stamp_of(row)
         # Size and time vouch for a file only where it was when it was read.
         if manifest["root"] == here and quick_stamp(path).quick == was.quick:
             continue
@@ -165,10 +167,10 @@ def _fill(
     jobs: int | None,
 ) -> list[Decoded]:
     """Put every image in its place: those there already, those of older caches, the rest decoded now."""
-    paths = [records.path(i) for i in range(len(records))]
+    paths = list(records.images)
     now = [quick_stamp(path).quick for path in paths]
     staging.keep(lambda i, stamp: now[i] == stamp.quick)
-    missing = {records.paths[i]: i for i in range(len(paths)) if i not in staging.stamps}
+    missing = {records.ids[i]: i for i in range(len(paths)) if i not in staging.stamps}
     for image, path, stamp in _older_images(older, records, geometry) if missing else ():
         if path in missing and now[missing[path]] == stamp.quick:
             staging.put(missing.pop(path), image, stamp)
@@ -192,7 +194,7 @@ def _older_images(
 ) -> Iterator[tuple[NDArray[np.uint8], str, Stamp]]:
     """Images decoded earlier from the same place in the same way, for other labels or before a file changed."""
     same = {"format": FORMAT, "decode_version": DECODE_VERSION, "geometry": asdict(geometry)}
-    same["root"] = str(records.root.resolve())
+    same["root"] = str(records.images.root.resolve())
     for folder in caches:
         manifest = read_manifest(folder / "manifest.json")
         if all(manifest.get(key) == value for key, value in same.items()):
@@ -214,7 +216,7 @@ def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, p
     blank = [""] * len(kept)
     patients = blank if some.patients is None else some.patients
     splits = blank if some.splits is None else some.splits
-    rows = zip(some.paths, patients, splits, map(cells, stamps), strict=True)
+    rows = zip(some.ids, patients, splits, map(cells, stamps), strict=True)
     write_rows(final / "rows.csv", ROWS, ((path, patient, split, *stamp) for path, patient, split, stamp in rows))
     shutil.copyfile(staging.folder / "rejected.csv", final / "rejected.csv")
     key = _short_hash(plan, *(stamp.sha256 for stamp in stamps))
@@ -223,13 +225,13 @@ def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, p
         "name": records.name,
         "key": key,
         "plan": plan,
-        "root": str(records.root.resolve()),
+        "root": str(records.images.root.resolve()),
         "images": len(kept),
         "rejected": len(records) - len(kept),
         "geometry": asdict(geometry),
         "task": records.task,
         "classes": records.classes,
-        "counts": some.counts,
+        "counts": some.counts(),
         "has_patients": records.patients is not None,
         "has_splits": records.splits is not None,
         "notes": records.notes,

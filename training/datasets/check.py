@@ -13,7 +13,7 @@ from typing import Any
 import joblib
 from PIL import Image
 
-from medzoo.data.records import Records
+from medzoo.data.dataset import Records
 from training.datasets import DATASETS, read
 from training.readers.common import Published
 
@@ -101,11 +101,11 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
     entry = DATASETS[name]
     records = read(name, data)
     equal_size = _equal_size(records)
-    todo = [(path, path in equal_size) for path in records.paths]
+    todo = [(path, path in equal_size) for path in records.ids]
     unreadable: list[tuple[str, str]] = []
     same: dict[str, list[str]] = defaultdict(list)
     done = 0
-    for batch in _look(records.root, todo, jobs):
+    for batch in _look(records.images.root, todo, jobs):
         for path, digest, reason in batch:
             if reason:
                 unreadable.append((path, reason))
@@ -116,10 +116,10 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
             progress(done, len(todo))
     return Check(
         name=name,
-        root=str(records.root),
+        root=str(records.images.root),
         images=len(records),
         known=entry.total,
-        counts=records.counts,
+        counts=records.counts(),
         known_counts=dict(zip(entry.classes, entry.counts, strict=True)) if entry.counts else None,
         missing=records.missing,
         unlisted=records.unlisted,
@@ -144,8 +144,8 @@ def split_patients(records: Records) -> tuple[str, ...]:
 def _equal_size(records: Published) -> frozenset[str]:
     """Paths whose file is as large as another: only these can be copies and need a digest."""
     by_size: dict[int, list[str]] = defaultdict(list)
-    for path in records.paths:
-        by_size[(records.root / path).stat().st_size].append(path)
+    for path in records.ids:
+        by_size[(records.images.root / path).stat().st_size].append(path)
     return frozenset(path for paths in by_size.values() if len(paths) > 1 for path in paths)
 
 

@@ -28,7 +28,7 @@ class DataSet:
         title: The publisher's name.
         folders: Names its folder may have below the data folder: the published one first.
         area: ``"cxr"``, ``"hwsi"`` or ``"efi"``.
-        task: One of ``medzoo.data.records.TASKS``.
+        task: One of ``medzoo.data.tasks.TASKS``.
         classes: Label names, in the order of the Records' columns.
         total: Images of the complete set that the study uses.
         counts: Images per class of the complete set; ``None`` where nobody publishes them.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medzoo.core.errors import DataError
-from medzoo.data.records import Records
+from medzoo.data.dataset import Records
 from training.datasets.table import DATASETS
 from training.readers.common import Published
 
@@ -73,9 +73,9 @@ def load(name: str, data: Path, allow_partial: bool = False) -> Records:
         medzoo.core.errors.DataError: no folder of kather2016 in /nowhere; looked for Kather_texture_2016_...
     """
     records = read(name, data)
-    if records.task != "multilabel" and sum(count > 0 for count in records.counts.values()) < 2:
-        only = next(label for label, count in records.counts.items() if count)
-        raise DataError(f"{records.root}: all {len(records):,} images of {name} are {only!r}; complete the set")
+    if records.task != "multilabel" and sum(count > 0 for count in records.counts().values()) < 2:
+        only = next(label for label, count in records.counts().items() if count)
+        raise DataError(f"{records.images.root}: all {len(records):,} images of {name} are {only!r}; complete the set")
     known, here = DATASETS[name].total, len(records)
     if here == known:
         return records
@@ -83,7 +83,7 @@ def load(name: str, data: Path, allow_partial: bool = False) -> Records:
         said = "".join(f"; {note}" for note in records.notes)
         todo = "complete it" if here < known else "remove what does not belong to it"
         raise DataError(
-            f"{records.root} holds {here:,} images of {name}, the complete set has {known:,}{said};"
+            f"{records.images.root} holds {here:,} images of {name}, the complete set has {known:,}{said};"
             f" {todo}, or go on as it is with --allow-partial"
         )
     return replace(records, notes=(f"{here:,} of {known:,} known images", *records.notes))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.data.splits import groups_of, holdout
+from medzoo.data.splits import holdout
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import Part
 from medzoo.zoo.sources import SOURCES, Source
@@ -156,7 +156,7 @@ def gather(
             )
             slices.append(Slice(member, cache, first, notes, DATASETS[name].total))
             targets.append(_widened(cache.targets, member, source, recipe))
-            held_out.append(holdout(cache.targets, groups_of(cache.paths, cache.patients), recipe.valid, seed))
+            held_out.append(holdout(cache.targets, cache.groups, recipe.valid, seed))
             first += len(cache)
     return Corpus(source, tuple(slices), np.concatenate(targets), np.concatenate(held_out))
 

@@ -34,7 +34,7 @@ def tell_images(corpus: Corpus, folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(("data_set", "image", "split"))
         for part in corpus.slices:
-            for name, held_out in zip(published_names(part.cache.paths), corpus.held_out[part.rows], strict=True):
+            for name, held_out in zip(published_names(part.cache.ids), corpus.held_out[part.rows], strict=True):
                 writer.writerow((part.cache.name, name, "valid" if held_out else "train"))
 
 

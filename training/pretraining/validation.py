@@ -11,7 +11,6 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medzoo.data.splits import groups_of
 from medzoo.engine.loader import Loader, predict_logits
 from medzoo.engine.losses import probabilities
 from medzoo.engine.runtime import flush_denormals
@@ -66,7 +65,7 @@ def _groups(corpus: Corpus, member: Source) -> NDArray[np.int64]:
     first = 0
     for part in corpus.slices:
         if part.source is member:
-            numbers = np.unique(groups_of(part.cache.paths, part.cache.patients), return_inverse=True)[1]
+            numbers = np.unique(part.cache.groups, return_inverse=True)[1]
             found.append(numbers + first)
             first = int(found[-1].max()) + 1
     return np.concatenate(found)

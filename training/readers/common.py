@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from medzoo.core.errors import DataError
+from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.folders import image_files
-from medzoo.data.records import Records
 
 
-@dataclass(frozen=True)
-class Published(Records):
+@dataclass(frozen=True, eq=False)
+class Published(ImageDataset[Files]):
     """Records of a published set, with what its label tables and its folders do not share.
 
     Attributes:
@@ -54,7 +54,7 @@ def to_records(
         root: The folder the rows' paths are relative to.
         rows: At least one image.
         classes: The label names that ``Row.labels`` count through.
-        task: One of ``medzoo.data.records.TASKS``.
+        task: One of ``medzoo.data.tasks.TASKS``.
         missing: Listed names without an image.
         unlisted: Images without a label.
         notes: What else was left out or assumed; empty strings are dropped.
@@ -81,12 +81,13 @@ def to_records(
     targets = np.zeros((len(ordered), len(classes)), np.float32)
     for i, row in enumerate(ordered):
         targets[i, list(row.labels)] = 1
+    ids = tuple(row.path for row in ordered)
     patients = np.array([row.patient for row in ordered])
     splits = np.array([row.split for row in ordered])
     return Published(
         name=name,
-        root=root,
-        paths=tuple(row.path for row in ordered),
+        images=Files(root, ids),
+        ids=ids,
         targets=targets,
         classes=classes,
         task=task,

@@ -13,7 +13,7 @@ from medzoo.comparison.compare import compare
 from medzoo.core.errors import RunError, UnknownNameError, ZooError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples
+from medzoo.data.dataset import ImageDataset
 from medzoo.zoo.bundle import RUN, Bundle
 from medzoo.zoo.resolve import resolve, sha256_of
 from medzoo.zoo.weights import arms, find
@@ -140,8 +140,8 @@ def _on_target(
         limit=options.limit,
         allow_partial=options.allow_partial,
     )
-    examples = Examples(
-        target, cache.images, cache.targets, cache.classes, cache.task, cache.paths, cache.patients, notes
+    examples = ImageDataset(
+        target, cache.images, cache.ids, cache.targets, cache.classes, cache.task, cache.patients, notes=notes
     )
     audit = seen_by_any(cache, list(found.values()))
     seen = None if audit is None else audit.seen
