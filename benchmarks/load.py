@@ -23,7 +23,7 @@ from medzoo import create_model
 from medzoo.core.atomic import write_json
 from medzoo.models.saving import config_of, save_model
 from medzoo.zoo.bundle import CONFIG
-from medzoo.zoo.resolve import INDEX
+from medzoo.zoo.pins import INDEX
 from medzoo.zoo.verify import sha256_of
 
 NAME = "densenet121_all_in"

@@ -7,25 +7,39 @@ from typing import Annotated
 import typer
 
 from medzoo._version import __version__
-from medzoo.cli import analyze, audit, catalog, compare, evaluate, export, finetune, predict, recommend, zoo
+from medzoo.cli.analyze import analyze
 from medzoo.cli.app import new_app, run
+from medzoo.cli.audit import audit
+from medzoo.cli.compare import compare
+from medzoo.cli.download import download
+from medzoo.cli.evaluate import evaluate
+from medzoo.cli.export import export
+from medzoo.cli.finetune import finetune
+from medzoo.cli.info import info
+from medzoo.cli.list_weights import list_weights
+from medzoo.cli.mirror import mirror
+from medzoo.cli.predict import predict
+from medzoo.cli.recommend import recommend
+from medzoo.cli.verify import verify
 
-app = new_app("Weights pretrained on medical images, and the tool that uses them. Not for diagnosis.")
+SUMMARY = "Pretrained weights for medical images, and tools to use them. Not for diagnosis."
 
-app.command("list")(catalog.list_weights)
+app = new_app(SUMMARY)
+
+app.command("list")(list_weights)
 for command in (
-    catalog.info,
-    zoo.download,
-    zoo.verify,
-    finetune.finetune,
-    predict.predict,
-    evaluate.evaluate,
-    recommend.recommend,
-    compare.compare,
-    analyze.analyze,
-    audit.audit,
-    export.export,
-    zoo.mirror,
+    info,
+    download,
+    verify,
+    finetune,
+    predict,
+    evaluate,
+    recommend,
+    compare,
+    analyze,
+    audit,
+    export,
+    mirror,
 ):
     app.command()(command)
 
@@ -36,18 +50,18 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=SUMMARY)
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Weights pretrained on medical images, and the tool that uses them. Not for diagnosis."""
+    """Take the options that stand before a command."""
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the console script."""
     run(app)
 
 

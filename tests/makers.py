@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from medzoo.models.create import create_model
 from medzoo.models.info import Model, ModelInfo
 from medzoo.models.saving import config_of, save_model
 from medzoo.zoo.bundle import CARD, CONFIG, RUN
+from medzoo.zoo.pins import Pin, pins_text
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import find
 from training.datasets import DATASETS, DataSet
@@ -121,3 +122,8 @@ def class_folders(root: Path, classes: Sequence[str] = ("green", "red"), each: i
 def noise(count: int, size: int = 32) -> torch.Tensor:
     """A batch of normalised nonsense."""
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def write_pins(path: Path, pins: Mapping[str, Pin]) -> None:
+    """Write a table of pins: a folder zoo's ``index.json``, or the package's own."""
+    path.write_text(pins_text(pins), encoding="utf-8")

@@ -17,13 +17,13 @@ import pytest
 import timm
 import torch
 from hub_server import Fault, Hub, Repo, connected
-from makers import make_run, noise
+from makers import make_run, noise, write_pins
 
 import medzoo
 from medzoo.core.errors import ZooError
 from medzoo.zoo import resolve as store
-from medzoo.zoo.pins import read_pins, write_pins
-from medzoo.zoo.resolve import Pin, published, resolve
+from medzoo.zoo.pins import Pin, read_pins
+from medzoo.zoo.resolve import published, resolve
 from training.publishing.publish import Plan, plan, send
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
-from medzoo.zoo.pins import read_pins
-from medzoo.zoo.resolve import read_index, resolve
+from medzoo.zoo.pins import read_index, read_pins
+from medzoo.zoo.resolve import resolve
 from training.__main__ import app
 from training.publishing.publish import Plan, plan, publish, send, validate
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from shutil import copytree, rmtree
 
 import pytest
+from makers import write_pins
 
 import medzoo
+from medzoo.core.cache import cache_folder
 from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.zoo import verify
 from medzoo.zoo.bundle import open_bundle
-from medzoo.zoo.resolve import Pin, cache_folder, read_index, resolve, sha256_of, verify_file, write_index
+from medzoo.zoo.pins import INDEX, Pin, read_index
+from medzoo.zoo.resolve import resolve
+from medzoo.zoo.verify import sha256_of, verify_file
 from training.publishing.publish import publish
 
 NAME = "densenet121_efi_ri"
@@ -26,7 +30,7 @@ def small(tiny: Path, tmp_path: Path) -> Path:
     home = tmp_path / "small"
     copytree(tiny, home / "tiny")
     file = home / "tiny" / "model.safetensors"
-    write_index(home, {"tiny": Pin(sha256_of(file), file.stat().st_size)})
+    write_pins(home / INDEX, {"tiny": Pin(sha256_of(file), file.stat().st_size)})
     return home
 
 
@@ -76,7 +80,7 @@ def test_a_weight_that_the_zoo_has_not(zoo: Path) -> None:
 def test_an_empty_zoo(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=r"is not a zoo: it has no index.json; .*publish NAME"):
         resolve(NAME, tmp_path)
-    write_index(tmp_path, {})
+    write_pins(tmp_path / INDEX, {})
     with pytest.raises(ZooError, match="it holds: nothing"):
         resolve(NAME, tmp_path)
     with pytest.raises(ZooError, match="there is no zoo at"):
@@ -90,7 +94,7 @@ def test_a_weight_that_nobody_published_yet_says_how_to_make_it() -> None:
 
 @pytest.mark.usefixtures("offline")
 def test_the_baseline_without_a_network_says_what_to_do(tmp_path: Path) -> None:
-    write_index(tmp_path, {})
+    write_pins(tmp_path / INDEX, {})
     for where in (None, tmp_path):
         with pytest.raises(ZooError, match=r"is not in the cache .*HF_HUB_OFFLINE.*--imagenet-weights FILE"):
             resolve("densenet121_in", where)

@@ -448,7 +448,7 @@ def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatc
         patch.setattr(job_module.Job, "predict", ask_to_stop)
         stopped = CliRunner().invoke(app, words)
     assert stopped.exit_code != 0
-    assert "stopped, and saved; the same command with --resume goes on" in stopped.stderr
+    assert "stopped and saved; the same command with --resume continues" in stopped.stderr
     assert list((tmp_path / "mine.checkpoints").glob("at-00001-00000001*"))
     assert not out.exists()
     done = CliRunner().invoke(app, [*words, "--resume"])
@@ -456,4 +456,4 @@ def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatc
     assert [record["epoch"] for record in json.loads(done.stdout)["history"]] == [1, 2, 3]
     assert {path.name for path in tmp_path.iterdir()} == {"data", "mine"}
     refused = CliRunner().invoke(app, ["finetune", str(tiny), str(data), "--resume"])
-    assert "--resume goes on with a run that was given --out" in str(refused.exception)
+    assert "--resume continues a run that was given --out" in str(refused.exception)

@@ -1,4 +1,4 @@
-"""The command that says what was transferred."""
+"""``medzoo analyze``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from medzoo.cli.options import (
 
 
 def analyze(
-    before: Annotated[str, typer.Argument(help="A weight's name, or the folder of a bundle.")],
-    after: Annotated[str, typer.Argument(help="The same, best fine-tuned on the data set's classes.")],
+    before: Annotated[str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle.")],
+    after: Annotated[str, typer.Argument(help="The same, preferably fine-tuned on the data set's classes.")],
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
     out: Annotated[Path | None, typer.Option(help="Write analysis.json and analysis.png into this folder.")] = None,
     root: Root = None,
@@ -35,20 +35,22 @@ def analyze(
     patient_column: PatientColumn = None,
     split_column: SplitColumn = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="What scores are.", show_default="the task's primary one")] = None,
-    points: Annotated[int, typer.Option(help="Points on the straight line between the two.")] = 11,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric of the scores.", show_default="the task's primary metric")
+    ] = None,
+    points: Annotated[int, typer.Option(help="Points on the line between the two networks.")] = 11,
     recalibrate: Annotated[
-        bool, typer.Option(help="Measure batch-norm statistics at each point, or interpolate them.")
+        bool, typer.Option(help="Recompute batch-norm statistics at each point, or interpolate them.")
     ] = True,
     image_size: Size = None,
-    seed: Annotated[int, typer.Option(help="Shuffled tiles, folds of the probe, bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of shuffled tiles, folds of the probe and bootstrap.")] = 0,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two networks on images: features, values, what lies between them, and what their parts are worth."""
+    """Analyze what was transferred: features, weights, the path between two networks, and their parts."""
     from medzoo.analysis.analyze import analyze as find_out
 
     columns = Columns(root, path_column, label_column, patient_column, split_column)

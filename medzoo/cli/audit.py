@@ -1,4 +1,4 @@
-"""The command that finds what a weight has seen."""
+"""``medzoo audit``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from medzoo.cli.options import Json, Zoo, print_json
 
 def audit(
     data: Annotated[Path, typer.Argument(help="A folder of images, or a CSV or Parquet table.")],
-    weight: Annotated[str, typer.Argument(help="A weight's name, or the folder of a bundle.")],
+    weight: Annotated[str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle.")],
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Find the images, and the patients, that a weight has seen in pretraining."""
+    """Find the images and patients that were part of pretraining."""
     from medzoo.contamination.audit import audit as find
 
     found = find(data, weight, zoo=zoo)

@@ -1,4 +1,4 @@
-"""The command that compares starts."""
+"""``medzoo compare``."""
 
 from __future__ import annotations
 
@@ -27,40 +27,41 @@ from medzoo.core.errors import RunError
 def compare(
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
     weights: Annotated[
-        list[str] | None, typer.Argument(help="Weights or folders of bundles; default all that the zoo has.")
+        list[str] | None,
+        typer.Argument(help="Names of pretrained weights, or folders of bundles; default all of the zoo."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write report, tables and every run into this folder.")] = None,
     root: Root = None,
     path_column: PathColumn = "path",
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
-    seeds: Annotated[int, typer.Option(help="How often the data set is divided anew.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of random divisions of the data set.")] = 1,
     folds: Annotated[
         int | None,
-        typer.Option(
-            help="Folds of each division; 1 for one held-out fifth.", show_default="5, or 1 from 2,000 images on"
-        ),
+        typer.Option(help="Folds per division; 1 for one held-out fifth.", show_default="5, or 1 from 2,000 images on"),
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Names, with commas between.")] = "full",
+    strategies: Annotated[str, typer.Option(help="Names, separated by commas.")] = "full",
     fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1",
-    baseline: Annotated[str | None, typer.Option(help="What to test against.", show_default="ImageNet's")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+    baseline: Annotated[
+        str | None, typer.Option(help="Weights to test the others against.", show_default="ImageNet's")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
     augment: Annotated[str, typer.Option(help="none, light, cxr, hwsi or efi.")] = "light",
     image_size: Size = None,
-    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Runs in parallel.")] = 1,
     backend: Annotated[str, typer.Option(help="loky, dask, ray or sequential.")] = "loky",
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune several weights on your images alike, and test each against ImageNet's.
+    """Fine-tune several pretrained weights under the same protocol, and test each against ImageNet's.
 
-    With --out every finished run is kept, and the same command goes on where it was interrupted.
+    With --out every finished run is kept, and the same command resumes an interrupted comparison.
     """
     from medzoo.comparison.compare import compare as start
     from medzoo.comparison.report import CELLS, check_replaceable
@@ -98,7 +99,7 @@ def compare(
 
 
 def listed(text: str) -> list[str]:
-    """Names with commas between.
+    """Split names at commas.
 
     Example:
         >>> listed("full, linear_probe")
@@ -108,10 +109,10 @@ def listed(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[float]:
-    """Numbers with commas between.
+    """Parse numbers separated by commas.
 
     Raises:
-        RunError: One is none.
+        RunError: One of them is not a number.
 
     Example:
         >>> numbers("0.1,1")

@@ -1,4 +1,4 @@
-"""The command that measures a model on labelled images."""
+"""``medzoo evaluate``."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ from medzoo.cli.options import (
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or a weight's name.")],
+    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or the name of pretrained weights.")],
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
     out: Annotated[
-        Path | None, typer.Option(help="Write the numbers and every prediction into this folder.", show_default="print")
+        Path | None, typer.Option(help="Write metrics and predictions into this folder.", show_default="print")
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="train, val, test or all of the data's own split.", show_default="test where it is, else all"
-        ),
+        typer.Option(help="train, val, test or all of the data's own split.", show_default="test if present, else all"),
     ] = None,
     root: Root = None,
     path_column: PathColumn = "path",
@@ -47,15 +45,15 @@ def evaluate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability from which a class is predicted.", show_default="0.5")
     ] = None,
-    bootstrap: Annotated[int, typer.Option(help="Resamples behind the intervals; 0 for none.")] = 1000,
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
     tta: Tta = "none",
-    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 32,
-    seed: Annotated[int, typer.Option(help="Which resamples.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on labelled images that it was not trained on."""
+    """Evaluate a model on labelled images that it was not trained on."""
     from medzoo.inference.evaluate import check_replaceable
     from medzoo.inference.evaluate import evaluate as measure
 

@@ -1,4 +1,4 @@
-"""The command that writes a model for other runtimes."""
+"""``medzoo export``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from medzoo.cli.options import Json, Size, Zoo, print_json
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A weight's name, or the folder of a bundle or fine-tuned model.")],
+    model: Annotated[
+        str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle or fine-tuned model.")
+    ],
     out: Annotated[Path, typer.Argument(help="The file to write, usually .onnx or .pt2.")],
     format: Annotated[  # noqa: A002
         str | None, typer.Option(help="onnx or torch (torch.export).", show_default="torch for .pt2, else onnx")
@@ -20,7 +22,7 @@ def export(
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model as ONNX or a torch.export program, and check that it computes the same."""
+    """Export a model as ONNX or a torch.export program, and check that its outputs are the same."""
     from medzoo.models.create import create_model
     from medzoo.models.export import export as write
 

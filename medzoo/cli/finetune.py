@@ -1,4 +1,4 @@
-"""The command that fine-tunes."""
+"""``medzoo finetune``."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from medzoo.cli.options import (
 
 
 def finetune(
-    weight: Annotated[str, typer.Argument(help="A weight's name, or the folder of a bundle.")],
+    weights: Annotated[str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle.")],
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
     out: Annotated[Path | None, typer.Option(help="Write the model, its card and curves into this folder.")] = None,
     validation: Annotated[
         str | None,
         typer.Option(
-            help="Share of the images held out, by patient where known, or a folder or table of other images.",
+            help="Share of the images to hold out, by patient where known, or a folder or table of other images.",
             show_default="the data's own split, else 0.2",
         ),
     ] = None,
@@ -47,18 +47,20 @@ def finetune(
     ] = "full",
     head: Annotated[str, typer.Option(help="mlp (the paper's) or linear.")] = "mlp",
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
-    weight_decay: Annotated[float, typer.Option(help="Decay of weights; none on norms and biases.")] = 0.01,
-    layer_decay: Annotated[float, typer.Option(help="Share of its successor's learning rate for each block.")] = 1.0,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay; none on norms and biases.")] = 0.01,
+    layer_decay: Annotated[
+        float, typer.Option(help="Factor of the learning rate from each block to the one before it.")
+    ] = 1.0,
     patience: Annotated[
         int | None,
         typer.Option(
-            help="Stop after so many epochs without a better one, judged on training images set aside; keep the best.",
-            show_default="all epochs, the last is kept",
+            help="Stop after so many epochs without improvement on a part of the training images; keep the best.",
+            show_default="no early stopping",
         ),
     ] = None,
     augment: Annotated[str, typer.Option(help="none, light, cxr, hwsi or efi.")] = "light",
@@ -66,20 +68,18 @@ def finetune(
     image_size: Size = None,
     truncate: Annotated[
         int | None,
-        typer.Option(help="Keep so many of the first dense blocks.", show_default="2 if truncated, else all"),
+        typer.Option(help="Keep only the first dense blocks, so many.", show_default="2 for truncated, else all"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Split, order, augmentation, head.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of split, order, augmentation and head.")] = 0,
     device: Device = None,
     exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Leave out images and patients that the weight has seen.")
+        bool, typer.Option("--exclude-seen", help="Leave out images and patients that were part of pretraining.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the same command with --out was interrupted.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the same interrupted command.")] = False,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a weight on images of your own and measure it on held-out ones."""
+    """Fine-tune pretrained weights on your own images and evaluate on held-out ones."""
     from medzoo.core.errors import MedzooError
     from medzoo.core.progress import say
     from medzoo.engine.interrupts import Stopped
@@ -89,12 +89,12 @@ def finetune(
     if out is not None:
         check_free(out)  # before the work, not after it
     elif resume:
-        raise MedzooError("--resume goes on with a run that was given --out; name the same folder")
+        raise MedzooError("--resume continues a run that was given --out; name the same folder")
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights
     columns = Columns(root, path_column, label_column, patient_column, split_column)
     try:
         report = tune(
-            weight,
+            weights,
             data_of(data, columns, task),
             validation=validation_of(validation, columns, task),
             task=task,
@@ -119,7 +119,7 @@ def finetune(
         )
     except Stopped:
         if out is not None:
-            say("stopped, and saved; the same command with --resume goes on")
+            say("stopped and saved; the same command with --resume continues")
         raise
     if out is not None:  # before anything is printed: a closed pipe must not cost the model
         report.save(out)

@@ -11,33 +11,36 @@ import typer
 
 Zoo = Annotated[
     str | None,
-    typer.Option(
-        help="A folder zoo, a zip of one, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's, on the Hub"
-    ),
+    typer.Option(help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's, on the Hub"),
+]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of pretrained weights; default all of the zoo.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Size = Annotated[int | None, typer.Option(help="Side of the network's input in pixels.", show_default="the weight's")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU where there is one")]
-Tta = Annotated[str, typer.Option(help="Average over views: none, light, cxr, hwsi or efi, as trained with.")]
+Size = Annotated[int | None, typer.Option(help="Input size in pixels.", show_default="that of the weights")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU if available")]
+Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr, hwsi or efi, as in training.")]
 
 
-Root = Annotated[Path | None, typer.Option(help="Folder of a table's paths.", show_default="the table's")]
-PathColumn = Annotated[str, typer.Option(help="A table's column of paths.")]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder that a table's paths are relative to.", show_default="the table's")
+]
+PathColumn = Annotated[str, typer.Option(help="Column of image paths in a table.")]
 LabelColumns = Annotated[
     list[str] | None,
-    typer.Option("--label-column", help="A table's column of labels; again for each of several.", show_default="label"),
+    typer.Option("--label-column", help="Column of labels in a table; repeat for several.", show_default="label"),
 ]
 PatientColumn = Annotated[
-    str | None, typer.Option(help="A table's column of patients; '' for none.", show_default="patient, where it is")
+    str | None, typer.Option(help="Column of patient ids in a table; '' for none.", show_default="patient, if present")
 ]
 SplitColumn = Annotated[
-    str | None, typer.Option(help="A table's column of your own split; '' for none.", show_default="split, where it is")
+    str | None, typer.Option(help="Column of your own split in a table; '' for none.", show_default="split, if present")
 ]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the options say about tables; the defaults say nothing."""
+    """Columns of a table as given on the command line; the defaults mean that none was."""
 
     root: Path | None = None
     path: str = "path"
@@ -47,15 +50,15 @@ class Columns:
 
 
 def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
-    """The data set that a command is given: the folder or file itself, or a table read as the options say.
+    """Return a command's data set: the folder or file itself, or a table read with the given columns.
 
     Args:
         data: A folder or a table.
-        columns: The options about tables.
-        task: The option about the labels.
+        columns: The table's columns.
+        task: How the labels are to be read.
 
     Raises:
-        DataError: The table cannot be read as they say, or there are such options for a folder.
+        DataError: The table has no such columns, or columns are given for a folder.
     """
     if columns == Columns():
         return data
@@ -74,11 +77,11 @@ def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
 
 
 def validation_of(text: str | None, columns: Columns, task: str | None = None) -> Any:
-    """What ``--validation`` means: nothing, a share, or a data set read as the other one.
+    """Parse ``--validation``: nothing, a share, or a data set with the columns of the other one.
 
     Args:
         text: A number, a folder or a table.
-        columns: As in ``data_of``; they say nothing about a folder.
+        columns: As in ``data_of``; not used for a folder.
         task: As in ``data_of``.
 
     Raises:
@@ -93,5 +96,5 @@ def validation_of(text: str | None, columns: Columns, task: str | None = None) -
 
 
 def print_json(value: Any) -> None:
-    """Print for a program to read."""
+    """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

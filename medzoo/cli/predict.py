@@ -1,4 +1,4 @@
-"""The command that predicts."""
+"""``medzoo predict``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from medzoo.cli.options import Device, Json, Tta, Zoo, print_json
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or a weight's name.")],
+    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or the name of pretrained weights.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Images, or one folder of images.")],
     out: Annotated[Path | None, typer.Option(help="Write a CSV or JSON file.", show_default="print")] = None,
     tta: Tta = "none",
     gradcam: Annotated[
         Path | None, typer.Option(help="Write a Grad-CAM overlay of each image's predicted class into this new folder.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 32,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
     ] = False,

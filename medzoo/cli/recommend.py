@@ -1,4 +1,4 @@
-"""The command that ranks weights for a data set."""
+"""``medzoo recommend``."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ def recommend(
     data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="A weight's name or bundle folder; repeat for more.", show_default="all of the zoo"),
+        typer.Option(
+            help="Name of pretrained weights, or the folder of a bundle; repeat for more.",
+            show_default="all of the zoo",
+        ),
     ] = None,
     root: Root = None,
     path_column: PathColumn = "path",
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
     task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="found")
+        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
     image_size: Size = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Folds and resamples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Write a PNG of the ranking.", show_default="none")] = None,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """Rank weights for images of your own, without fine-tuning any."""
+    """Rank pretrained weights for your own images, without fine-tuning any."""
     from medzoo.recommendation.recommend import recommend as rank
 
     columns = Columns(root, path_column, label_column, patient_column)

@@ -23,8 +23,9 @@ from medzoo.data.opening import open_dataset
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL, open_bundle
-from medzoo.zoo.resolve import published, resolve, sha256_of
+from medzoo.zoo.resolve import published, resolve
 from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.verify import sha256_of
 
 # What a comparison decides itself, for all of its runs.
 _OURS = {"model", "data", "validation", "task", "strategy", "image_size", "seed", "device", "zoo", "exclude_seen"}

@@ -12,7 +12,6 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
-from medzoo.core.allocation import kept_memory
 from medzoo.core.errors import RunError
 
 
@@ -87,16 +86,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Compute without what slows a CPU for nothing, and leave the process as it was.
-
-    Denormal numbers count as 0 (some 28 of them in ImageNet weights slow a pass several times), and memory is kept
-    between layers.
+    """Count denormal numbers as 0, and leave the process as it was; some 28 in ImageNet's weights slow a pass several
+    times.
     """
     was = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
     try:
-        with kept_memory():
-            yield
+        yield
     finally:
         torch.set_flush_denormal(was)
 

@@ -17,7 +17,7 @@ from medzoo.core.errors import ZooError
 from medzoo.models.info import Model
 from medzoo.models.loading import load_bundle
 from medzoo.zoo.bundle import Bundle
-from medzoo.zoo.resolve import sha256_of
+from medzoo.zoo.verify import sha256_of
 
 GOLDEN = "golden.safetensors"
 SIZE = 64  # pixels; a network of a fixed size is given its own

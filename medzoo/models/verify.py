@@ -39,7 +39,7 @@ class Checkup:
         return f"{self.name}: {self.bytes:,} bytes as published, {self.tensors} tensors sound, {golden}"
 
 
-def check_up(name: str | Path, zoo: str | Path | None = None) -> Checkup:
+def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Checkup:
     """Hash a weight again, look at its values, and compute its golden vector.
 
     Args:

@@ -10,8 +10,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from medzoo.metrics.estimates import Metrics
 from medzoo.models.info import ModelInfo
 from medzoo.reporting.templates import render
-from medzoo.zoo.pins import read_pins
-from medzoo.zoo.resolve import PINS
+from medzoo.zoo.pins import PINS, read_pins
 from medzoo.zoo.weights import WEIGHTS
 
 _TASK = "image-classification"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.data.input_spec import InputContract
-from medzoo.zoo.resolve import HUB, Pin, published, resolve, zoo_location
+from medzoo.zoo.pins import Pin
+from medzoo.zoo.resolve import HUB, published, resolve, zoo_location
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import find
 

@@ -1,4 +1,4 @@
-"""A zoo to carry: a verified copy as a folder, or as one zip file, for machines without a network."""
+"""Verified copies of a zoo for machines without a network: a folder, or one zip file to unzip there."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from medzoo.zoo.pins import INDEX, Pin, adding_pins, pins_text, read_index
 from medzoo.zoo.resolve import org_of, published, resolve, zoo_location
 from medzoo.zoo.verify import pin_of, sha256_of, verify_bundle
 from medzoo.zoo.weights import WEIGHTS
-from medzoo.zoo.zipped import read_zip_index
-
-Progress = Callable[[str], None]
 
 
 def _nothing(name: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 def mirrored(zoo: str | Path | None = None) -> list[str]:
-    """What is mirrored when nothing is named: all that is published in the zoo, and from the Hub the baseline too."""
+    """Return what is mirrored by default: all that is published in the zoo, and from the Hub the baseline too."""
     names = list(published(zoo))
     if org_of(zoo_location(zoo)) is not None:
         names += [entry.name for entry in WEIGHTS.values() if entry.timm_name and entry.name not in names]
     return names
 
 
-def mirror(dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, progress: Progress = _nothing) -> Path:
+def mirror(
+    dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, on_weight: Callable[[str], None] = _nothing
+) -> Path:
     """Copy weights into a folder zoo, each verified before and after; what is there already stays.
 
     Args:
         dest: The folder zoo; made where missing, added to where it is one.
         names: Weights; default all of the zoo.
         zoo: Where from, as in ``create_model``.
-        progress: Called with the name of each weight when it is there.
+        on_weight: Called with the name of each weight when it is there.
 
     Returns:
         ``dest``.
@@ -57,20 +56,20 @@ def mirror(dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None,
                 for file in bundle_files(bundle.folder):
                     shutil.copyfile(file, new / file.name)
                 verify_bundle(new, pin, again=True)
-        progress(name)
+        on_weight(name)
     return dest
 
 
 def mirror_zip(
-    dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, progress: Progress = _nothing
+    dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, on_weight: Callable[[str], None] = _nothing
 ) -> Path:
-    """Copy weights into one zip file, which serves as a zoo as it is.
+    """Copy weights into one zip file; unzipped, it is a folder zoo.
 
     Args:
         dest: The file to make or replace.
         names: Weights; default all of the zoo.
         zoo: Where from, as in ``create_model``.
-        progress: Called with the name of each weight when it is in.
+        on_weight: Called with the name of each weight when it is in.
 
     Returns:
         ``dest``, with ``.zip`` at its end.
@@ -83,14 +82,14 @@ def mirror_zip(
         raise ZooError(f"{dest} is a folder; give a file")
     pins: dict[str, Pin] = {}
     with replacing_file(dest) as temporary:
-        # Weights do not shrink; without compression they are taken out faster.
+        # Weights do not compress.
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, strict_timestamps=False) as zipped:
             for name in names or mirrored(zoo):
                 bundle = resolve(name, zoo, whole=True)
                 pins[name] = _pin(name, bundle, zoo)
                 for file in bundle_files(bundle.folder):
                     zipped.write(file.resolve(), f"{name}/{file.name}")
-                progress(name)
+                on_weight(name)
             zipped.writestr(INDEX, pins_text(pins))
         _check(temporary, pins)
     return dest
@@ -100,15 +99,14 @@ def _check(archive: Path, pins: dict[str, Pin]) -> None:
     """Read a zip again as it lies on the disk."""
     with zipfile.ZipFile(archive) as zipped:
         broken = zipped.testzip()
-        if broken is not None:
-            raise ZooError(f"{broken} was not written as it was read; check the disk and run the same command again")
-        for name, pin in read_zip_index(archive).items():
-            if pin != pins[name] or zipped.getinfo(f"{name}/{MODEL}").file_size != pin.bytes:
-                raise ZooError(f"{name} was not written whole; check the disk and run the same command again")
+        sizes = {name: zipped.getinfo(f"{name}/{MODEL}").file_size for name in pins}
+    broken = broken or next((name for name, pin in pins.items() if sizes[name] != pin.bytes), None)
+    if broken is not None:
+        raise ZooError(f"{broken} was not written as it was read; check the disk and run the same command again")
 
 
 def _pin(name: str, bundle: Bundle, zoo: str | Path | None) -> Pin:
-    """What the zoo says of a weight; of the baseline that timm publishes, what was fetched."""
+    """Return a weight's pin in the zoo; for the baseline that timm publishes, that of the fetched files."""
     return published(zoo).get(name) or pin_of(bundle.folder)
 
 

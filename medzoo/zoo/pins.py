@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,30 +62,17 @@ class Pin:
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
-    """Read a table of pins (a folder zoo's index, or the package's own for the Hub).
+    """Read a table of pins: a folder zoo's index, or the package's own of what is on the Hub.
 
     Raises:
-        ZooError: It is not one.
+        ZooError: It is not one, or a name in it cannot be a folder's.
     """
-    return parse_pins(read_json(path), path)
-
-
-def parse_pins(table: Mapping[str, object], origin: Path) -> dict[str, Pin]:
-    """Take a table of pins that was read from JSON.
-
-    Args:
-        table: The object.
-        origin: Where it is from, for the error.
-
-    Raises:
-        ZooError: It is not one, or a weight in it has a name that is no folder's.
-    """
-    entries = table.get("weights")
+    entries = read_json(path).get("weights")
     try:
-        pins = {name: Pin(**entry) for name, entry in entries.items()}  # type: ignore[attr-defined]
+        pins = {name: Pin(**entry) for name, entry in entries.items()}  # type: ignore[union-attr]
     except (AttributeError, TypeError, ZooError) as error:
-        raise ZooError(f"{origin} is not an index of weights ({error}); fetch or publish again") from error
-    check_names(pins, origin)
+        raise ZooError(f"{path} is not an index of weights ({error}); fetch or publish again") from error
+    check_names(pins, path)
     return pins
 
 
@@ -127,14 +115,17 @@ def adding_pins(path: Path, changes: Mapping[str, Pin]) -> Iterator[None]:
 
 
 def read_index(folder: Path) -> dict[str, Pin]:
-    """What a folder zoo holds, by weight name.
+    """Return the pins of a folder zoo by the names of its weights.
 
     Raises:
         ZooError: The folder or its index is missing or cannot be read.
     """
+    if folder.is_file():
+        how = "unzip it and give the folder" if zipfile.is_zipfile(folder) else "give a folder or hf://ORG"
+        raise ZooError(f"the zoo {folder} is a file, not a folder; {how} (zoo= or MEDZOO_ZOO)")
     if not folder.is_dir():
         raise ZooError(
-            f"there is no zoo at {folder}; give a folder made by 'publish' or 'mirror', a zip of one, or hf://ORG "
+            f"there is no zoo at {folder}; give a folder made by 'publish' or 'mirror', or hf://ORG "
             "(zoo= or MEDZOO_ZOO)"
         )
     if not (folder / INDEX).is_file():
@@ -142,14 +133,3 @@ def read_index(folder: Path) -> dict[str, Pin]:
             f"{folder} is not a zoo: it has no {INDEX}; 'python -m training publish NAME --to {folder}' makes one"
         )
     return read_pins(folder / INDEX)
-
-
-def write_pins(path: Path, pins: Mapping[str, Pin]) -> None:
-    """Replace a table of pins in one step."""
-    with replacing_file(path) as new:
-        new.write_text(pins_text(pins), encoding="utf-8")
-
-
-def write_index(folder: Path, pins: Mapping[str, Pin]) -> None:
-    """Replace a folder zoo's index in one step."""
-    write_pins(folder / INDEX, pins)

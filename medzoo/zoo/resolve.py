@@ -1,4 +1,4 @@
-"""Where weights come from: a folder zoo, a zip of one, or the Hub at a pinned revision; always verified."""
+"""Weights by name: from a folder zoo, or from the Hub at a pinned revision; always verified."""
 
 from __future__ import annotations
 
@@ -9,31 +9,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from medzoo.core.cache import cache_folder
 from medzoo.core.errors import ZooError
 from medzoo.zoo.bundle import MODEL, Bundle, open_bundle
-from medzoo.zoo.pins import INDEX, PINS, Pin, read_index, read_pins, write_index
-from medzoo.zoo.verify import pin_of, sha256_of, verify_bundle, verify_file
+from medzoo.zoo.pins import PINS, Pin, read_index, read_pins
+from medzoo.zoo.verify import verify_bundle, verify_file
 from medzoo.zoo.weights import WEIGHTS, Weights, find
-from medzoo.zoo.zipped import read_zip_index, unzip_weight
-
-__all__ = [
-    "DEFAULT_ZOO",
-    "HUB",
-    "INDEX",
-    "PINS",
-    "Pin",
-    "cache_folder",
-    "org_of",
-    "pin_of",
-    "published",
-    "read_index",
-    "resolve",
-    "sha256_of",
-    "verify_file",
-    "write_index",
-    "zoo_location",
-]
 
 HUB = "hf://"
 DEFAULT_ZOO = f"{HUB}medzoo"
@@ -42,12 +22,12 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 
 
 def zoo_location(zoo: str | Path | None = None) -> str:
-    """The zoo in use: the argument, else ``MEDZOO_ZOO``, else the project's own on the Hub."""
+    """Return the zoo in use: the argument, else ``MEDZOO_ZOO``, else the project's own on the Hub."""
     return str(zoo or os.environ.get("MEDZOO_ZOO") or DEFAULT_ZOO)
 
 
 def org_of(location: str) -> str | None:
-    """The organisation of a zoo on the Hub; ``None`` for a folder or a zip.
+    """Return the organisation of a zoo on the Hub; ``None`` for a folder.
 
     Raises:
         ZooError: It begins with ``hf://`` but names no organisation.
@@ -65,10 +45,10 @@ def org_of(location: str) -> str | None:
 
 
 def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
-    """What a zoo holds, by weight name.
+    """Return the pins of a zoo by the names of its weights.
 
     Args:
-        zoo: A folder zoo, a zip of one or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
 
     Raises:
         ZooError: It is none, or cannot be read.
@@ -77,7 +57,7 @@ def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
     org = org_of(location)
     if org is not None:
         return {name: pin for name, pin in read_pins(PINS).items() if pin.repo.startswith(f"{org}/")}
-    return read_zip_index(Path(location)) if _is_zip(location) else read_index(Path(location))
+    return read_index(Path(location))
 
 
 def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = False, again: bool = False) -> Bundle:
@@ -85,7 +65,7 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
 
     Args:
         name: A weight's name, or the folder of a bundle.
-        zoo: A folder zoo, a zip of one or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
         whole: Also look for what a cache that timm filled lacks: card, run record, hashes of the images seen.
         again: Hash the weights even if they were checked before.
 
@@ -107,14 +87,10 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
 
         check = partial(verify_bundle, pin=pin, again=again)
         return open_bundle(hub.fetch_sound(pin.repo, pin.revision, check, whole=whole))
-    folder = unzip_weight(Path(location), name, pin) if _is_zip(location) else Path(location) / name
+    folder = Path(location) / name
     bundle = open_bundle(folder)
     verify_bundle(folder, pin, again=again)
     return bundle
-
-
-def _is_zip(location: str) -> bool:
-    return location.lower().endswith(".zip") and Path(location).is_file()
 
 
 def _unpublished(name: str, location: str, pins: Mapping[str, Pin], whole: bool) -> Bundle:
@@ -145,7 +121,7 @@ def _from_timm(entry: Weights, whole: bool) -> Bundle:
 
 
 def _verify_name(folder: Path) -> None:
-    """A large file in the Hub's cache is named by the sha256 that the Hub told; one that was copied is not."""
+    """Check a weights file by its name: in the Hub's cache that is its sha256, unless the file was copied."""
     blob = (folder / MODEL).resolve()
     if _BLOB.fullmatch(blob.name):
         verify_file(blob, Pin(blob.name, blob.stat().st_size))

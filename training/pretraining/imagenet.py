@@ -11,7 +11,7 @@ from medzoo.core.atomic import replacing_folder, write_json, write_text
 from medzoo.data.input_spec import InputContract
 from medzoo.models.loading import build, fill, read_tensors
 from medzoo.zoo.bundle import CARD, CONFIG, MODEL, RUN, make_config
-from medzoo.zoo.resolve import sha256_of
+from medzoo.zoo.verify import sha256_of
 from medzoo.zoo.weights import find
 from training.publishing.card import card
 

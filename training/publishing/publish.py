@@ -9,7 +9,8 @@ from medzoo.core.atomic import write_text
 from medzoo.core.errors import ZooError
 from medzoo.models.golden import check_golden, write_golden
 from medzoo.zoo.bundle import LICENSE, RUN, bundle_files, open_bundle, read_json
-from medzoo.zoo.resolve import PINS, Pin, org_of
+from medzoo.zoo.pins import PINS, Pin
+from medzoo.zoo.resolve import org_of
 from medzoo.zoo.weights import Weights, find
 from training.publishing.folder import to_folder
 from training.publishing.hub import to_hub

@@ -10,8 +10,9 @@ from medzoo.core.errors import ZooError
 from medzoo.models.loading import build, fill, read_tensors
 from medzoo.models.value_checks import check_values
 from medzoo.zoo.bundle import CARD, CONFIG, LICENSE, MODEL, RUN, Bundle, is_bundle_file, open_bundle
-from medzoo.zoo.resolve import Pin, pin_of
+from medzoo.zoo.pins import Pin
 from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.verify import pin_of
 from medzoo.zoo.weights import Weights, find
 from training.publishing.card_check import check_card
 

@@ -17,7 +17,7 @@ from medzoo.data.fingerprint import fingerprint
 from medzoo.recommendation.agreement import agreement
 from medzoo.recommendation.recommend import recommend
 from medzoo.zoo.bundle import Bundle
-from medzoo.zoo.resolve import sha256_of
+from medzoo.zoo.verify import sha256_of
 
 PROBE = "linear probe"
 

@@ -15,7 +15,8 @@ from medzoo.core.progress import say
 from medzoo.core.registry import unknown
 from medzoo.data.dataset import ImageDataset
 from medzoo.zoo.bundle import RUN, Bundle
-from medzoo.zoo.resolve import resolve, sha256_of
+from medzoo.zoo.resolve import resolve
+from medzoo.zoo.verify import sha256_of
 from medzoo.zoo.weights import arms, find
 from training.cache.load import prepared
 from training.core.provenance import environment
