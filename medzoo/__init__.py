@@ -1,7 +1,4 @@
-"""medzoo: weights pretrained on medical images, the tool that uses them, and the evidence.
-
-Nothing here diagnoses a patient.
-"""
+"""medzoo: pretrained weights for medical images, tools to use them, and the evidence. Not for diagnosis."""
 
 from __future__ import annotations
 
@@ -35,8 +32,7 @@ if TYPE_CHECKING:
     from medzoo.zoo.catalog import WeightsRecord, get_weights
     from medzoo.zoo.weights import list_models
 
-# What is public, and where it lives: a name is imported when it is first used, so that listing weights
-# does not wait for torch.
+# Public names and their modules. A name is imported when it is first used: listing weights does not wait for torch.
 _PUBLIC = {
     "Analysis": "medzoo.analysis.result",
     "Audit": "medzoo.contamination.result",

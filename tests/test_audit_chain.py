@@ -236,7 +236,7 @@ def test_the_study_looks_for_what_any_arm_has_seen(data: Path, work: Path, tmp_p
 
 def test_what_cannot_be_audited_says_so(mine: Path, tiny: Path, bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ZooError, match="does not tell which images it has seen"):
+    with pytest.raises(ZooError, match="do not list the images of their pretraining"):
         medzoo.audit(mine, tiny)
     with pytest.raises(DataError, match=r"no folder .*nowhere"):
         medzoo.audit(tmp_path / "nowhere", bundle)

@@ -104,7 +104,7 @@ def test_listing_imports_no_torch() -> None:
 def test_a_mistake_in_a_process_of_its_own() -> None:
     done = shell("-m", "medzoo", "info", "densenet121_all")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: no weight named 'densenet121_all'; did you mean 'densenet121_all_")
+    assert done.stderr.startswith("error: no weights named 'densenet121_all'; did you mean 'densenet121_all_")
     assert len(done.stderr.splitlines()) == 1
     shown = shell("-m", "medzoo", "info", "densenet121_all", "--debug")
     assert "Traceback" in shown.stderr
@@ -159,7 +159,7 @@ def test_finetune_and_predict(run: Run, tiny: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("densenet121_all_in", "DATA", "--zoo", "ZOO"), "has no densenet121_all_in; it holds: densenet121_efi_ri"),
-        (("densenet121_al_in", "DATA", "--zoo", "ZOO"), "no weight named 'densenet121_al_in'; did you mean"),
+        (("densenet121_al_in", "DATA", "--zoo", "ZOO"), "no weights named 'densenet121_al_in'; did you mean"),
         (("TINY", "/nowhere"), "no folder /nowhere"),
         (("/nowhere/model", "DATA"), "/nowhere/model is not a bundle"),
         (("TINY", "DATA", "--validation", 0.9), "0.9 is not in"),
@@ -210,7 +210,7 @@ def test_mistakes_with_predict(run: Run, tiny: Path, tmp_path: Path, words: Sequ
         (("prepare", "breakhs", "--data", "HERE"), "no data set named 'breakhs'; did you mean 'breakhis'"),
         (("prepare", "breakhis", "--data", "HERE"), "no folder of breakhis in .*looked for BreaKHis_v1"),
         (("pretrain", NAME, "--data", "HERE"), "no folder of eyepacs in"),
-        (("pretrain", "densenet121_eye_ri", "--data", "HERE"), "no weight named 'densenet121_eye_ri'; did you mean"),
+        (("pretrain", "densenet121_eye_ri", "--data", "HERE"), "no weights named 'densenet121_eye_ri'; did you mean"),
         (("pretrain", "densenet121_in", "--data", "HERE"), "densenet121_in is taken as it is and not trained"),
         (("pretrain", NAME, "--data", "HERE", "--recipe", "papr"), "no recipe named 'papr'; did you mean 'paper'"),
         (("pretrain", NAME, "--data", "HERE", "--epochs", 0), "epochs is 0"),

@@ -12,14 +12,17 @@ import timm
 import torch
 from makers import pictures
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from medzoo import create_model, finetune, predict
 from medzoo.core.errors import InputError, MedzooError, ZooError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.loader import normalize
 from medzoo.models.freezing import freeze
+from medzoo.models.heads import set_head
 from medzoo.models.in_channels import convert_channels
+from medzoo.models.info import ModelInfo
+from medzoo.models.ledger import account, tensors_of
 from medzoo.models.loading import build, fill, load_bundle
 from medzoo.zoo.resolve import resolve
 
@@ -124,7 +127,7 @@ def test_truncated_features_are_what_the_next_transition_saw(zoo: Path, blocks: 
 def test_truncation_refuses_what_it_cannot_do(zoo: Path, tiny: Path) -> None:
     with pytest.raises(MedzooError, match="truncate=4: give 1 to 3 of 4 dense blocks"):
         create_model(NAME, truncate=4, num_classes=2, zoo=zoo)
-    with pytest.raises(MedzooError, match="the weight's own classifier does not fit truncated features"):
+    with pytest.raises(MedzooError, match="the pretrained classifier does not fit truncated features"):
         create_model(NAME, truncate=2, zoo=zoo)
     with pytest.raises(MedzooError, match="truncate= keeps dense blocks, and ResNet has none"):
         create_model(tiny, truncate=2, num_classes=2)
@@ -240,3 +243,24 @@ def test_a_file_of_whole_numbers_is_refused(tiny: Path) -> None:
 def test_a_contract_needs_a_deviation_for_every_mean() -> None:
     with pytest.raises(InputError, match="1 means and 3 deviations"):
         replace(InputContract(), mean=(0.5,))
+
+
+def test_a_head_replaced_later_is_in_the_ledger(zoo: Path) -> None:
+    model = create_model(NAME, in_chans=1, truncate=2, num_classes=3, head="linear", zoo=zoo)
+    before = model.medzoo
+    set_head(model, "mlp", 4)
+    after = model.medzoo
+    assert (after.loaded, after.converted, after.dropped) == (before.loaded, before.converted, before.dropped)
+    assert after.new == tuple(f"classifier.{key}" for key in model.classifier.state_dict())
+    assert counted(after) == WHOLE
+    whole = create_model(NAME, zoo=zoo)
+    set_head(whole, "linear", 4)  # the new tensors have the old ones' names
+    assert whole.medzoo.new == whole.medzoo.dropped == ("classifier.weight", "classifier.bias")
+    assert whole.medzoo.loaded == WHOLE - 2
+
+
+def test_a_tensor_with_two_names_is_loaded_under_both() -> None:
+    model = nn.Module()
+    model.first = model.second = nn.Linear(2, 2)
+    found = account(ModelInfo("tied", "tied", InputContract()), model, tensors_of(model))
+    assert (found.loaded, found.converted, found.new, found.dropped) == (4, (), (), ())

@@ -66,7 +66,7 @@ def test_a_file_that_computes_something_else_is_not_kept(
     )
     old = tmp_path / "model.pt2"
     old.write_text("what stood here")
-    with pytest.raises(MedzooError, match="computes something else than the model"):
+    with pytest.raises(MedzooError, match="gives other outputs than the model"):
         export(model, old, "torch")
     assert old.read_text() == "what stood here"
     assert list(tmp_path.iterdir()) == [old]

@@ -124,7 +124,7 @@ def test_on_the_command_line_it_is_one_line(
         run(app)
     assert left.value.code == 2
     assert capsys.readouterr().err == (
-        "error: the disk is full (/data/x.csv); make room and give the same command again\n"
+        "error: the disk is full (/data/x.csv); free some space and run the same command again\n"
     )
     monkeypatch.setattr("sys.argv", ["app", "fill", str(errno.EACCES)])
     with pytest.raises(PermissionError):

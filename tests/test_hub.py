@@ -157,10 +157,10 @@ def test_another_organisation_holds_nothing(hub: Hub) -> None:
 
 def test_a_private_weight(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repos[REPO].private = True
-    with pytest.raises(ZooError, match="is not there, or is private and needs a token"):
+    with pytest.raises(ZooError, match="does not exist, or is private and needs a token"):
         resolve(NAME, ZOO)
     monkeypatch.setenv("HF_TOKEN", "hf_reader")
-    with pytest.raises(ZooError, match="is not there, or is private and needs a token"):
+    with pytest.raises(ZooError, match="does not exist, or is private and needs a token"):
         resolve(NAME, ZOO)
     monkeypatch.setenv("HF_TOKEN", "hf_writer")
     assert resolve(NAME, ZOO).name == NAME
@@ -168,21 +168,21 @@ def test_a_private_weight(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrong_token_is_named_as_the_cause_and_not_shown(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret_of_mine")
-    with pytest.raises(ZooError, match="refused the token; a valid one is needed") as caught:
+    with pytest.raises(ZooError, match="refused the token; it needs a valid one") as caught:
         resolve(NAME, ZOO)
     assert "hf_secret_of_mine" not in str(caught.value)
 
 
 def test_a_gated_weight(hub: Hub) -> None:
     hub.repos[REPO].gated = True
-    with pytest.raises(ZooError, match=r"is gated: ask for access at http://127\.0\.0\.1"):
+    with pytest.raises(ZooError, match=r"is gated: request access at http://127\.0\.0\.1"):
         resolve(NAME, ZOO)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"repo": "zoo/nothing"}, "zoo/nothing on the Hub at .* is not there, or is private"),
+        ({"repo": "zoo/nothing"}, "zoo/nothing on the Hub at .* does not exist, or is private"),
         ({"revision": "0" * 40}, "has no such revision: .*; update medzoo"),
     ],
 )
@@ -219,7 +219,9 @@ def test_a_busy_hub_is_asked_again(hub: Hub, path: str, kind: int) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize(("kind", "message"), [(429, "asks for patience"), (503, "is busy"), (500, "the Hub answered")])
+@pytest.mark.parametrize(
+    ("kind", "message"), [(429, "has too many requests"), (503, "is busy"), (500, "the Hub answered")]
+)
 def test_a_hub_that_stays_busy(hub: Hub, kind: int, message: str) -> None:
     hub.faults.append(Fault("/tree/", kind, times=99))
     with pytest.raises(ZooError, match=message):
@@ -243,7 +245,7 @@ def test_a_flipped_bit_is_noticed_and_the_file_fetched_once_more(hub: Hub, file:
 def test_a_file_that_is_always_damaged_is_not_left_in_the_cache(hub: Hub) -> None:
     hub.faults.append(Fault("GET .*model.safetensors", "flip", times=99))
     for _ in range(2):
-        with pytest.raises(ZooError, match="came damaged twice and is removed"):
+        with pytest.raises(ZooError, match="arrived damaged twice and was removed"):
             resolve(NAME, ZOO)
         assert not list(cache().rglob("model.safetensors"))
 
@@ -306,7 +308,7 @@ def test_a_full_disk(hub: Hub) -> None:
     process = loading(limit="100000")
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 1
-    assert "is full; make room, or set HF_HOME" in errors.splitlines()[-1], errors
+    assert "is full; free some space, or set HF_HOME" in errors.splitlines()[-1], errors
 
 
 def test_behind_a_proxy(hub: Hub) -> None:
@@ -351,5 +353,5 @@ def test_the_baseline_comes_from_timm(hub: Hub, work: Path) -> None:
     assert found.weights.read_bytes() == files["model.safetensors"]
     rmtree(cache())
     hub.repos.clear()
-    with pytest.raises(ZooError, match=r"timm/test_resnet on the Hub is not there.*--imagenet-weights FILE"):
+    with pytest.raises(ZooError, match=r"timm/test_resnet on the Hub does not exist.*--imagenet-weights FILE"):
         resolve("test_resnet_in", ZOO)

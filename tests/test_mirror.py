@@ -191,7 +191,7 @@ def test_a_weight_is_checked_to_its_outputs(small: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("outputs", "computes something else here: its outputs differ by"),
+        ("outputs", "gives other outputs here: they differ by"),
         ("weights", "was made from other weights"),
         ("shape", "holds images"),
         ("garbage", "cannot be read as safetensors"),

@@ -168,7 +168,7 @@ def test_a_private_repository(hub: Hub, work: Path, pins: Path) -> None:
     [
         (None, "zoo", "needs a token that may write to zoo"),
         ("hf_of_mine", "zoo", "refused the token"),
-        ("hf_reader", "zoo", "allows this to others only"),
+        ("hf_reader", "zoo", "denies access"),
     ],
 )
 def test_without_the_right(

@@ -331,7 +331,7 @@ def test_what_the_hub_refuses(
 
 def test_tokens(binary: Report, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(ZooError, match="needs a token that may write to zoo: 'hf auth login' or HF_TOKEN"):
+    with pytest.raises(ZooError, match="needs a token that may write to zoo: get one with 'hf auth login'"):
         binary.push_to_hub(REPO)
     assert hub.requests == []
     binary.push_to_hub(REPO, token="hf_writer")

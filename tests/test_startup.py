@@ -1,4 +1,4 @@
-"""Start-up: a command that needs no torch imports no torch, and takes little more time than its command-line library."""
+"""Start-up: a command that needs no torch imports none, and takes little more time than its command-line library."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_name_of_the_zoos_own(small: Path) -> None:
 
 
 def test_an_unknown_name(zoo: Path) -> None:
-    with pytest.raises(UnknownNameError, match="no weight named 'densenet121_efi'; did you mean"):
+    with pytest.raises(UnknownNameError, match="no weights named 'densenet121_efi'; did you mean"):
         resolve("densenet121_efi", zoo)
 
 

@@ -419,7 +419,7 @@ def test_other_torchvision_classifiers_train_whole(arch: str, head: str, tmp_pat
 
 def test_what_is_no_classifier_is_refused() -> None:
     models = pytest.importorskip("torchvision.models")
-    with pytest.raises(MedzooError, match="a model of type Linear cannot be fine-tuned; give a weight's name"):
+    with pytest.raises(MedzooError, match="a model of type Linear cannot be fine-tuned; give the name"):
         finetune(nn.Linear(3, 2), DATA)
     with pytest.raises(MedzooError, match="SqueezeNet does not end in one linear layer"):
         finetune(models.squeezenet1_1(weights=None), DATA)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from medzoo.cli.options import Device, Json, Tta, Zoo, print_json
+
+if TYPE_CHECKING:
+    from medzoo.models.info import Model
 
 
 def predict(
@@ -59,7 +62,7 @@ def _check_new(folder: Path) -> None:
         raise MedzooError(f"{folder} is there already; give a new or empty folder for the overlays")
 
 
-def _overlays(network: Any, images: Path | list[Path], folder: Path, options: dict[str, Any]) -> None:
+def _overlays(network: Model, images: Path | list[Path], folder: Path, options: dict[str, Any]) -> None:
     from medzoo.core.atomic import replacing_folder
     from medzoo.inference.explain import explain
 

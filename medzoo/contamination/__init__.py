@@ -1,1 +1,1 @@
-"""Which images of a data set a network has seen in pretraining."""
+"""Contamination: which images of a data set were part of pretraining."""

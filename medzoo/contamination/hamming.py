@@ -1,4 +1,4 @@
-"""Find the hashes of one set of images among those of another, in bounded memory."""
+"""Nearest hashes by Hamming distance, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from medzoo.contamination.perceptual_hash import EXACT, NEAR, NEAR_BITS
 
 # Comparisons in one block: the intermediates stay in a core's cache.
 _QUERIES, _KNOWN = 64, 8192
-# The last 64-bit word holds the finest frequencies: the least alike between different images, so the best first sieve.
-_SIEVE = 3
+# The last 64-bit word holds the finest frequencies: they differ most between images, which makes it the best filter.
+_FILTER = 3
 
 
 def _ones_by_halves(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The one bits of each 64-bit word, added up in pairs, fours and eights, then over the bytes."""
+    """Count the one bits of each 64-bit word, in pairs, fours and eights, then over the bytes."""
     pairs, fours, eights, bytewise = (
         np.uint64(0x0101010101010101 * byte) for byte in (0b01010101, 0b00110011, 0b00001111, 1)
     )
@@ -29,7 +29,7 @@ _ones = getattr(np, "bitwise_count", _ones_by_halves)
 
 
 def distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Bits in which the near hashes of two equally long lists differ, row by row.
+    """Compute the Hamming distances of the near hashes of two lists, row by row.
 
     Args:
         a: ``uint8 [N, 48]`` hashes.
@@ -43,21 +43,21 @@ def distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
         >>> distances(a, b).tolist()
         [256]
     """
-    return _apart(_words(a), _words(b))
+    return _distance(_words(a), _words(b))
 
 
 def nearest(
     queries: NDArray[np.uint8], known: NDArray[np.uint8], limit: int = NEAR_BITS
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nearest known hash of each query, where one is near enough.
+    """Find the nearest known hash of each query within a limit.
 
-    Every pair is compared, so none is missed: a quarter of the bits throws out what is too far already, and what is
-    left is counted in full.
+    The search is exact: a quarter of the bits excludes the pairs that differ too much in it already, and the others are
+    counted in full.
 
     Args:
         queries: ``uint8 [N, 48]`` hashes.
         known: ``uint8 [M, 48]`` hashes.
-        limit: The most bits, 0 to 256, in which two near hashes may differ.
+        limit: The largest distance, 0 to 256 bits.
 
     Returns:
         ``int64 [N]`` rows of ``known`` (-1 where none is near; the first of equally near ones) and ``int64 [N]``
@@ -74,12 +74,12 @@ def nearest(
     none = np.iinfo(np.int64).max
     best = np.full(len(queries), none, dtype=np.int64)
     for k in range(0, len(known), _KNOWN):
-        sieve = np.ascontiguousarray(words_k[k : k + _KNOWN, _SIEVE])
+        part = np.ascontiguousarray(words_k[k : k + _KNOWN, _FILTER])
         for q in range(0, len(queries), _QUERIES):
-            apart = _ones(words_q[q : q + _QUERIES, _SIEVE, None] ^ sieve)
-            i, j = np.divmod(np.flatnonzero(apart <= limit), len(sieve))
+            differing = _ones(words_q[q : q + _QUERIES, _FILTER, None] ^ part)
+            i, j = np.divmod(np.flatnonzero(differing <= limit), len(part))
             i, j = i + q, j + k
-            full = _apart(words_q[i], words_k[j])
+            full = _distance(words_q[i], words_k[j])
             close = full <= limit
             np.minimum.at(best, i[close], full[close] * len(known) + j[close])
     hit = best < none
@@ -87,7 +87,7 @@ def nearest(
 
 
 def exact_rows(queries: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The first known image with exactly the pixels of each query.
+    """Find the first known image with exactly the pixels of each query.
 
     Args:
         queries: ``uint8 [N, 48]`` hashes.
@@ -111,10 +111,10 @@ def exact_rows(queries: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[
 
 
 def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The near hashes as four 64-bit words each."""
+    """Return the near hashes as four 64-bit words each."""
     return np.ascontiguousarray(hashes[:, NEAR]).view(np.uint64)
 
 
-def _apart(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _distance(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
     count: NDArray[np.int64] = _ones(a ^ b).sum(1, dtype=np.int64)
     return count

@@ -1,4 +1,4 @@
-"""Content hashes of images: one that only the same pixels share, one that survives rescaling and re-encoding.
+"""Content hashes of images: an exact one of the pixels, and a perceptual one that survives rescaling and re-encoding.
 
 A hash is 48 bytes: ``EXACT`` (16) and ``NEAR`` (32). The near hash holds the signs of the 256 lowest cosine frequencies
 of the grey image, area-averaged to 32 x 32: they barely change with size, encoding, brightness or linear contrast. They

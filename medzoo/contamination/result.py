@@ -24,17 +24,16 @@ _SHOWN = 10  # seen images in the printed form
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, one row for each image of the user's data set.
+    """The result of an audit, one row for each image of the user's data set.
 
     Attributes:
-        found: ``str [N]``: ``"exact copy"`` (the same pixels), ``"near copy"`` (the same picture at another size,
-            encoding or contrast), ``"same patient"`` (another picture of a patient who was seen) or an empty string.
-        bits: ``int64 [N]``, in how many of 256 bits a copy's hash differs from the seen image's; -1 where no copy.
+        found: ``str [N]``: ``"exact copy"`` (the same pixels), ``"near copy"`` (the same image at another size,
+            encoding or contrast), ``"same patient"`` (another image of a seen patient) or an empty string.
+        bits: ``int64 [N]``, the bits of 256 in which a copy's hash differs from the seen image's; -1 where no copy.
         row: ``int64 [N]``, the row of the copied image among the seen ones; -1 where no copy.
         dataset: ``str [N]``, the data set that a copied image is from; empty where no copy.
-        patients_known: Whether the patient of any image was given. If not, a patient who was seen in another picture
-            goes unnoticed.
-        names: N names of the images, such as their paths; empty where only their numbers are known.
+        patients_known: Whether the patient of any image is known. If not, other images of a seen patient are not found.
+        names: N names of the images, such as their paths; empty where they have numbers only.
     """
 
     found: NDArray[np.str_]
@@ -60,35 +59,35 @@ class Audit:
             lines += ["", *(line.rstrip() for line in padded.to_string(index=False, justify="left").splitlines())]
             lines += [f"and {len(table) - _SHOWN:,} more"] if len(table) > _SHOWN else []
         if not self.patients_known:
-            lines += ["", "note: no patients are known; other images of a patient who was seen go unnoticed"]
+            lines += ["", "note: no patients are known; other images of a seen patient are not found"]
         return "\n".join(lines)
 
     @property
     def copies(self) -> NDArray[np.bool_]:
-        """``bool [N]``, true for an image that was itself seen."""
+        """Images that were themselves seen, ``bool [N]``."""
         return self.row >= 0
 
     @property
     def seen(self) -> NDArray[np.bool_]:
-        """``bool [N]``, true for an image to leave out: it or its patient was seen."""
+        """Images to leave out, as they or their patients were seen, ``bool [N]``."""
         return self.found != ""
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many images of each kind there are to leave out."""
+        """Number of images to leave out, by kind."""
         return {kind: int((self.found == kind).sum()) for kind in (EXACT_COPY, NEAR_COPY, SAME_PATIENT)}
 
     @property
     def counts(self) -> dict[str, int]:
-        """Images of each kind; the last is what is left."""
+        """Number of images of each kind; the last are not seen."""
         return {"images": len(self), **self.left_out, "not seen": int((~self.seen).sum())}
 
     def table(self) -> pd.DataFrame:
-        """The seen images, one row each.
+        """Return the seen images, one row each.
 
         Returns:
             Columns ``image`` (its name, or its number), ``found``, ``dataset``, ``row`` and ``bits``; the last three
-            are empty for an image that only shares its patient.
+            are empty for an image of a seen patient that is no copy.
         """
         rows = np.flatnonzero(self.seen).tolist()
         none = ~self.copies[rows]
@@ -103,7 +102,7 @@ class Audit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and the seen images, ready for JSON."""
+        """Return counts and seen images, ready for JSON."""
         images = [
             {key: None if pd.isna(value) else value for key, value in row.items()}
             for row in self.table().to_dict("records")
@@ -117,22 +116,22 @@ def audit_records(
     seen: Seen,
     limit: int = NEAR_BITS,
 ) -> Audit:
-    """Look for a data set's images, and their patients, among those that a weight has seen.
+    """Look for a data set's images and patients among those of pretraining.
 
-    A patient counts as seen when the same prefixed id stands in ``seen``, or when one of the patient's images is a
-    copy: ids that mean nothing outside the data set therefore still spread a copy to the patient's other images.
+    A patient counts as seen when the same prefixed id is in ``seen``, or when one of the patient's images is a copy; so
+    ids without a meaning outside the data set still mark a patient's other images.
 
     Args:
         hashes: ``uint8 [N, 48]``, ``medzoo.contamination.perceptual_hash.image_hashes`` of the data set.
         patients: N patient ids prefixed with their data set (``"chestxray14:5288"``), empty where unknown, or ``None``.
-        seen: What the weight has seen.
-        limit: The most bits of 256 in which a near copy's hash may differ.
+        seen: The images of pretraining.
+        limit: The largest distance of a near copy's hash, of 256 bits.
 
     Returns:
-        What was found, in the order of ``hashes``.
+        The result, in the order of ``hashes``.
 
     Raises:
-        DataError: The arrays do not fit one another.
+        DataError: The arrays have different lengths or wrong types.
 
     Example:
         >>> from medzoo.contamination.perceptual_hash import image_hashes

@@ -1,4 +1,4 @@
-"""The images a weight has seen in pretraining, as hashes: the bundle's ``seen.safetensors``."""
+"""The images of pretraining, as hashes: the bundle's ``seen.safetensors``."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _TENSORS = {"hashes", "dataset", "patients"}
 
 @dataclass(frozen=True)
 class Seen:
-    """What one weight has seen: one row for each pretraining image.
+    """The images of pretraining, one row each.
 
     Attributes:
         hashes: ``uint8 [N, 48]``, see ``medzoo.contamination.perceptual_hash.image_hash``.
         datasets: Names of the data sets.
         dataset: ``uint8 [N]``, which of ``datasets`` an image is from.
-        patients: ``uint64 [N]``, see ``patient_keys``; 0 where the patient is not known or not told.
+        patients: ``uint64 [N]``, see ``patient_keys``; 0 where the patient is unknown or not published.
     """
 
     hashes: NDArray[np.uint8]
@@ -63,14 +63,14 @@ class Seen:
 
 
 def patient_keys(patients: Sequence[str] | NDArray[np.str_]) -> NDArray[np.uint64]:
-    """Eight bytes for each patient id, equal where the ids are.
+    """Hash patient ids to eight bytes each.
 
-    A key is short and comparable, not anonymous: who can list the possible ids can find the id of a key. Leave the
-    patients of a private data set out.
+    Keys are short and comparable, not anonymous: a list of possible ids reveals the id of a key. Leave out the patients
+    of a private data set.
 
     Args:
-        patients: Ids prefixed with the data set that gave them (``"chestxray14:5288"``): ids of different data sets are
-            no more equal than the names of strangers. Leading zeros of a number do not count; an empty id is unknown.
+        patients: Ids prefixed with the data set that gave them (``"chestxray14:5288"``): equal ids of
+            different data sets are different patients. Leading zeros of a number are ignored; an empty id is unknown.
 
     Returns:
         ``uint64 [N]``, 0 for an unknown patient.
@@ -92,7 +92,7 @@ def _key(patient: str) -> int:
 
 
 def prefixed(dataset: str, patients: Sequence[str] | NDArray[np.str_]) -> list[str]:
-    """A data set's own patient ids in the form that ``patient_keys`` compares; unknown ones stay empty.
+    """Prefix a data set's patient ids with its name, as ``patient_keys`` takes them; unknown ones stay empty.
 
     Example:
         >>> prefixed("chestxray14", ["5288", ""])
@@ -102,18 +102,18 @@ def prefixed(dataset: str, patients: Sequence[str] | NDArray[np.str_]) -> list[s
 
 
 def seen_of(dataset: str, hashes: NDArray[np.uint8], patients: Sequence[str] | NDArray[np.str_] | None = None) -> Seen:
-    """The seen images of one data set.
+    """Collect the seen images of one data set.
 
     Args:
         dataset: Its name.
         hashes: ``uint8 [N, 48]`` image hashes.
-        patients: N patient ids as the data set gives them (without prefix), empty where unknown; ``None`` to tell none.
+        patients: N patient ids as the data set gives them (no prefix), empty where unknown; ``None`` to publish none.
 
     Returns:
         The seen images.
 
     Raises:
-        DataError: The hashes have another shape, or the patients another number.
+        DataError: The hashes have another shape, or the number of patients is another.
 
     Example:
         >>> len(seen_of("mine", np.zeros((3, 48), np.uint8)))
@@ -130,7 +130,7 @@ def seen_of(dataset: str, hashes: NDArray[np.uint8], patients: Sequence[str] | N
 
 
 def join(parts: Sequence[Seen]) -> Seen:
-    """The seen images of several data sets as one, for a weight that was pretrained on all of them.
+    """Join the seen images of several data sets, for weights that were pretrained on all of them.
 
     Example:
         >>> a, b = (seen_of(name, np.zeros((2, 48), np.uint8)) for name in "ab")
@@ -154,8 +154,8 @@ def write_seen(path: Path, seen: Seen) -> None:
     """Write a seen file: 57 bytes an image, 6.4 MB for ChestX-ray14. The same content gives the same bytes.
 
     Args:
-        path: The file to make or replace.
-        seen: What to write.
+        path: The file to create or replace.
+        seen: The seen images.
     """
     about = {"schema": _SCHEMA, "hash": VERSION, "datasets": list(seen.datasets)}
     tensors: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(seen, name)) for name in sorted(_TENSORS)}
@@ -164,7 +164,7 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 
 def read_seen(path: Path) -> Seen:
-    """Read a seen file, and trust nothing in it.
+    """Read a seen file and check its content.
 
     Args:
         path: A bundle's ``seen.safetensors``.
@@ -173,11 +173,11 @@ def read_seen(path: Path) -> Seen:
         The seen images.
 
     Raises:
-        ZooError: The file is missing, damaged, of another kind, or made with another hash.
+        ZooError: The file is missing, damaged, of another kind, or was made with another hash.
     """
     if not path.is_file():
         raise ZooError(
-            f"there is no {path}: this weight does not tell which images it has seen, so it cannot be audited"
+            f"there is no {path}: these weights do not list the images of their pretraining and cannot be audited"
         )
     try:
         with safe_open(path, framework="numpy") as file:
@@ -193,9 +193,9 @@ def _about(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
     try:
         about = json.loads((metadata or {})[_META])
     except (KeyError, ValueError, RecursionError) as error:
-        raise DataError("it does not say what it holds") from error
+        raise DataError("it has no description") from error
     if not isinstance(about, dict):
-        raise DataError("it does not say what it holds")
+        raise DataError("it has no description")
     if about.get("schema") != _SCHEMA or about.get("hash") != VERSION:
         came = f"schema {about.get('schema')!r}, hash {about.get('hash')!r}"
         raise ZooError(f"{path} has {came}; this medzoo reads schema {_SCHEMA}, hash {VERSION!r}: update medzoo")

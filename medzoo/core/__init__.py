@@ -1,1 +1,1 @@
-"""What every other folder needs and nothing of images: errors, tables, files, progress, the cache folder."""
+"""Basics without images: errors, registries, atomic files, progress bars, the cache folder."""

@@ -1,4 +1,4 @@
-"""Writing that never leaves half a file or folder behind."""
+"""Atomic replacement of files and folders: a reader never sees a partial one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 from medzoo.core.errors import DiskFullError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_CODE = re.compile(r"\(os error (\d+)\)")  # how safetensors words what the system said
+_CODE = re.compile(r"\(os error (\d+)\)")  # the system's error code in a message of safetensors
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk, or the user's share of it, is full."""
+    """Return whether an error means that the disk, or the user's quota, is full."""
     if isinstance(error, SafetensorError):
         code = _CODE.search(str(error))
         return code is not None and int(code[1]) in _FULL
@@ -31,10 +31,10 @@ def is_full(error: BaseException) -> bool:
 
 @contextmanager
 def needing_room(path: Path) -> Iterator[None]:
-    """Say where there is no room, when the disk is full: the system's own error often names no file.
+    """Name the path in the error of a full disk; the system's own often names no file.
 
     Args:
-        path: What the body writes to.
+        path: The path that the body writes to.
 
     Raises:
         DiskFullError: The disk is full.
@@ -42,13 +42,13 @@ def needing_room(path: Path) -> Iterator[None]:
     try:
         yield
     except DiskFullError:
-        raise  # said already, of the very file
+        raise  # it names the very file already
     except (OSError, SafetensorError) as error:
         if not is_full(error):
             raise
         full = DiskFullError(
-            f"{path} cannot be written: the disk is full. Make room there, or choose another folder, and give the same "
-            "command again"
+            f"{path} cannot be written: the disk is full. Free some space there, or choose another folder, and run the "
+            "same command again"
         )
         full.errno = error.errno if isinstance(error, OSError) else errno.ENOSPC
         raise full from error
@@ -56,16 +56,16 @@ def needing_room(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Write a file beside ``path`` and put it in its place only when whole, readable as any other file.
+    """Write a temporary file beside ``path`` and move it there once it is complete.
 
     Args:
-        path: The file to make or replace; its folder is made where missing.
+        path: The file to create or replace; its folder is created where missing.
 
     Yields:
-        Where to write.
+        The temporary path to write to.
 
     Raises:
-        DiskFullError: There is no room; what stood there is untouched.
+        DiskFullError: The disk is full; the old file is untouched.
     """
     temporary = path.parent / f".{path.name}.{os.getpid()}"
     with needing_room(path):
@@ -79,29 +79,29 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step."""
+    """Replace a text file atomically."""
     with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step; NaN is refused, as other readers would."""
+    """Replace a JSON file atomically; NaN, which JSON lacks, is an error."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Fill a new folder beside ``folder`` and put it in its place only when whole.
+    """Fill a temporary folder beside ``folder`` and move it there once it is complete.
 
     Args:
-        folder: The folder to make or replace. What stood there stays until the new one is whole, and
-            comes back if the exchange fails.
+        folder: The folder to create or replace. An old one stays until the new one is complete, and is restored if
+            the exchange fails.
 
     Yields:
         An empty folder to write into.
 
     Raises:
-        DiskFullError: There is no room; what stood there is untouched.
+        DiskFullError: The disk is full; the old folder is untouched.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as top:

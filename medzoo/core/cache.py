@@ -1,4 +1,4 @@
-"""What medzoo remembers between runs, in a folder of its own; none of it is needed for a right result."""
+"""The cache folder, which holds nothing that results depend on."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from medzoo.core.atomic import write_text
 
 
 def cache_folder() -> Path:
-    """Where medzoo remembers things between runs: ``MEDZOO_CACHE``, else ``~/.cache/medzoo``."""
+    """Return the cache folder: ``MEDZOO_CACHE``, else ``~/.cache/medzoo``."""
     return Path(os.environ.get("MEDZOO_CACHE") or Path.home() / ".cache" / "medzoo")
 
 
 def recall(path: Path) -> str:
-    """What is remembered of a file; empty where nothing is, or it cannot be read."""
+    """Return the note on a file; empty where there is none, or it cannot be read."""
     try:
         return _stamp(path).read_bytes().decode(errors="replace")
     except OSError:
         return ""
 
 
-def remember(path: Path, what: str) -> None:
-    """Remember something of a file, where the cache can be written to."""
+def remember(path: Path, note: str) -> None:
+    """Store a note on a file, where the cache can be written to."""
     try:
-        write_text(_stamp(path), what)
+        write_text(_stamp(path), note)
     except OSError:
         return  # it only costs the next run some time
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process of this user at a time may change a file or folder.
+    """Let one process of this user at a time change a file or folder.
 
-    Where the cache cannot be written to there is no lock: what the lock guards is whole at any moment
-    anyway, and at worst done twice.
+    Where the cache cannot be written to there is no lock: files are replaced atomically, and at worst the work is done
+    twice.
     """
     lock = cache_folder() / "locks" / _key(path)
     try:

@@ -1,4 +1,4 @@
-"""Errors a user can mend. Everything else is a bug and keeps its traceback."""
+"""Errors that a user can fix. Every other exception is a bug and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 
 class MedzooError(Exception):
-    """A mistake the user can mend.
+    """A mistake that the user can fix.
 
-    The message says what came, what is allowed and what to do next, in one or two lines. The
-    command lines print it on stderr and leave with exit code 2; no traceback is shown.
+    The message says what was given, what is allowed and what to do next, in one or two lines. The
+    command lines print it on stderr without a traceback and exit with code 2.
 
     Attributes:
-        details: Lines for which a message has no room; the command lines print them below it.
+        details: Further lines, which the command lines print below the message.
     """
 
     details: tuple[str, ...] = ()
 
 
 class UnknownNameError(MedzooError, KeyError):
-    """A name that stands in no table; a ``KeyError`` too, so that ``Registry.get`` gives its default."""
+    """A name that no registry has; a ``KeyError`` too, so that ``Registry.get`` returns its default."""
 
     __str__ = Exception.__str__  # KeyError's own shows the message in quotes
 
@@ -29,11 +29,11 @@ class DataError(MedzooError):
 
 
 class UnreadableError(DataError):
-    """Images that are missing or cannot be read: the message names the first of them.
+    """Images that are missing or cannot be read; the message names the first of them.
 
     Args:
         message: As of any error.
-        rejected: What each image is called, and why it cannot be read.
+        rejected: The name of each image, and why it cannot be read.
 
     Attributes:
         rejected: All of them.
@@ -50,12 +50,12 @@ class InputError(MedzooError):
 
 
 class ZooError(MedzooError):
-    """A weight that cannot be found, fetched or trusted."""
+    """Pretrained weights that cannot be found, downloaded or verified."""
 
 
 class RunError(MedzooError):
-    """A run that cannot start or go on."""
+    """A run that cannot start or resume."""
 
 
 class DiskFullError(MedzooError, OSError):
-    """No room for a file; an ``OSError`` too, for those who can do without it."""
+    """A full disk; an ``OSError`` too, for callers that can do without the file."""

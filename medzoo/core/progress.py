@@ -1,4 +1,4 @@
-"""Progress bars on stderr; nothing where stderr is no terminal."""
+"""Progress bars on stderr, shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-# advance(n, text): n more are done; the text stands behind the bar.
+# advance(n, text): n more are done; the text is shown after the bar.
 Advance = Callable[[int, str], None]
 
 
 def _nothing(*_: object) -> None:
-    """Move no bar."""
+    """Ignore progress."""
 
 
 def _console() -> Console | None:
@@ -43,15 +43,15 @@ def _rate(progress: Progress, unit: str) -> str:
 
 @contextmanager
 def bar(title: str, total: int, unit: str = "images") -> Iterator[Advance]:
-    """Show a bar with count, rate and time left, for work that says how many more are done.
+    """Show a bar with count, rate and remaining time, for work that reports increments.
 
     Args:
-        title: What is being done.
-        total: How many there are.
-        unit: What is counted.
+        title: The description of the work.
+        total: The number of items.
+        unit: The name of the items.
 
     Yields:
-        A function to call with how many more are done and a short text.
+        A function to call with the number of items just done and a short text.
 
     Example:
         >>> with bar("training", total=2) as advance:
@@ -72,11 +72,11 @@ def bar(title: str, total: int, unit: str = "images") -> Iterator[Advance]:
 
 @contextmanager
 def counting(title: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
-    """The same bar, for work that says how many of how many are done.
+    """Show the same bar, for work that reports (done, total).
 
     Args:
-        title: What is being done.
-        unit: What is counted.
+        title: The description of the work.
+        unit: The name of the items.
 
     Yields:
         A function to call with (done, total).
@@ -95,5 +95,5 @@ def counting(title: str, unit: str = "images") -> Iterator[Callable[[int, int], 
 
 
 def say(message: str) -> None:
-    """One line for the person at the terminal, on stderr."""
+    """Print a line on stderr."""
     sys.stderr.write(message + "\n")

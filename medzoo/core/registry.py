@@ -1,4 +1,4 @@
-"""The one container for facts: a read-only mapping of names to typed entries."""
+"""Registries: read-only mappings of names to typed entries."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ E = TypeVar("E", bound=Named)
 
 
 class Registry(Mapping[str, E], Generic[E]):
-    """A read-only mapping from a name to its entry, in the order given.
+    """A read-only mapping of names to entries, in the given order.
 
     Args:
-        kind: What one entry is called in an error, for example ``"weight"``.
+        kind: What an error calls an entry, for example ``"strategy"``.
         entries: Objects with a ``name``; a name that occurs twice is an error.
 
     Raises:
@@ -36,7 +36,7 @@ class Registry(Mapping[str, E], Generic[E]):
         >>> @dataclass(frozen=True)
         ... class Colour:
         ...     name: str
-        >>> colours = Table("colour", [Colour("red"), Colour("green")])
+        >>> colours = Registry("colour", [Colour("red"), Colour("green")])
         >>> colours["red"]
         Colour(name='red')
         >>> colours["gren"]
@@ -69,15 +69,15 @@ class Registry(Mapping[str, E], Generic[E]):
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Say that a name is unknown, with the nearest ones.
+    """Format the message for an unknown name, with the nearest known ones.
 
     Args:
-        kind: What is named, for example ``"weight"``.
-        name: What came.
-        known: What is allowed.
+        kind: What is named, for example ``"strategy"``.
+        name: The unknown name.
+        known: The known names.
 
     Returns:
-        One line; the names near it, or when none is, all of them: of more than 20 the nearest 20, and how many more.
+        One line with similar names, or else all of them: of more than 20 the nearest 20, and the number of others.
 
     Example:
         >>> unknown("head", "mpl", ["mlp", "linear"])

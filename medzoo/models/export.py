@@ -1,4 +1,4 @@
-"""``export``: a model as one file for other runtimes, checked against the model itself before it is kept."""
+"""``export``: a model as one file for other runtimes, whose outputs are compared with the model's."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ class Exported:
 
 
 def export(model: Model, path: str | Path, format: str = "onnx") -> Exported:  # noqa: A002
-    """Write a model as a file that runs without medzoo, and run that file to check it.
+    """Export a model as a file that runs without medzoo, and run the file to check its outputs.
 
     The file maps normalised ``float32 [N, C, H, W]`` of the input contract's size, N free, to logits (or features).
-    What it expects and what its outputs are called stand in it as JSON: under ``"medzoo"`` in the metadata of
+    Its input contract and the names of its outputs are stored in it as JSON: under ``"medzoo"`` in the metadata of
     the ONNX model, or as extra file ``medzoo.json`` of the torch program.
 
     Args:
-        model: A model made by ``create_model`` or ``finetune``; it stays as it is.
-        path: The file to make or replace, usually ``.onnx`` or ``.pt2``.
+        model: A model made by ``create_model`` or ``finetune``; it is not changed.
+        path: The file to create or replace, usually ``.onnx`` or ``.pt2``.
         format: ``"onnx"`` (needs ``medzoo[onnx]``; for ONNX Runtime and others), or ``"torch"``
             (``torch.export``; read by ``torch.export.load``).
 
     Returns:
-        The file, and how far its outputs are from the model's.
+        The file, and the difference of its outputs to the model's.
 
     Raises:
-        MedzooError: The format is unknown, what it needs is not installed, or the file does not compute what
-            the model computes; then no file is left.
+        MedzooError: The format is unknown, a package is not installed, or the file's outputs are not the model's; then
+            no file is written.
 
     Example:
         >>> from medzoo import create_model
@@ -86,7 +86,7 @@ def export(model: Model, path: str | Path, format: str = "onnx") -> Exported:  #
         difference = float(np.abs(found - want).max() / max(np.abs(want).max(), np.finfo(np.float32).tiny))
         if not difference <= TOLERANCE:  # NaN is not
             raise MedzooError(
-                f"the {format} file computes something else than the model (off by {difference:.1e} of its largest "
+                f"the {format} file gives other outputs than the model (they differ by {difference:.1e} of its largest "
                 "output) and was not kept; try the other format, or another version of its package"
             )
     return Exported(Path(path), format, difference)

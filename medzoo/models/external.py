@@ -1,9 +1,9 @@
-"""Networks that no weight of the zoo is behind: timm's and torchvision's classifiers, given what medzoo asks of one."""
+"""Networks from outside the zoo: classifiers of timm and torchvision with the attributes that medzoo uses."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from timm.data import resolve_model_data_config
 from torch import nn
@@ -25,7 +25,7 @@ _HEADS = ("fc", "classifier", "head", "heads")
 
 
 def adopt(model: nn.Module) -> Model:
-    """Give a classifier of timm or torchvision an input contract and the names of its parts.
+    """Give a classifier of timm or torchvision the attribute ``medzoo``: its input contract and the names of its parts.
 
     Args:
         model: A classifier of timm, of torchvision, or one that medzoo made, which stays as it is.
@@ -43,31 +43,35 @@ def adopt(model: nn.Module) -> Model:
         >>> info.weights, info.head, info.input.size
         ('resnet18', 'linear', 224)
     """
+    network = cast(Model, model)
     if isinstance(getattr(model, "medzoo", None), ModelInfo):
-        return model
+        return network
     if hasattr(model, "pretrained_cfg") and hasattr(model, "forward_head"):
-        return _adopt_timm(model)
+        network.medzoo = _describe_timm(network)
+        return network
     if type(model).__module__.startswith("torchvision.models."):
         twin = _twin(model)
-        return _adopt_torchvision(model) if twin is None else _adopt_timm(twin)
+        if twin is not None:
+            return adopt(twin)
+        network.medzoo = _describe_torchvision(network)
+        return network
     raise MedzooError(
-        f"a model of type {type(model).__name__} cannot be fine-tuned; give a weight's name, a bundle's folder, or a "
-        "classifier made by medzoo.create_model, timm or torchvision"
+        f"a model of type {type(model).__name__} cannot be fine-tuned; give the name of pretrained weights, a "
+        "bundle's folder, or a classifier made by medzoo.create_model, timm or torchvision"
     )
 
 
-def _adopt_timm(model: Model) -> Model:
+def _describe_timm(model: Model) -> ModelInfo:
     config = model.pretrained_cfg
     if not isinstance(config.get("classifier"), str):
         raise MedzooError(f"{config.get('architecture')} has several classifiers or none; give one with a single head")
-    model.medzoo = ModelInfo(
+    return ModelInfo(
         weights=str(config["architecture"]),
         arch=str(config["architecture"]),
         input=_contract(model),
         head=_kind(model, config["classifier"]),
         loaded=len(model.state_dict()),
     )
-    return model
 
 
 def _contract(model: Model) -> InputContract:
@@ -81,7 +85,7 @@ def _contract(model: Model) -> InputContract:
 
 
 def _kind(model: Model, classifier: str) -> str:
-    """The form of a network's head; its number of outputs is looked up where it is the user's own."""
+    """Return the kind of a network's head; the outputs of a user's own are counted."""
     head = model.get_submodule(classifier)
     if isinstance(head, nn.Linear):
         return "linear"
@@ -92,7 +96,7 @@ def _kind(model: Model, classifier: str) -> str:
 
 
 def _twin(model: nn.Module) -> Model | None:
-    """timm's form of a torchvision network, with its values; ``None`` where timm has none."""
+    """Return timm's form of a torchvision network, with its values; ``None`` where timm has none."""
     values = model.state_dict()
     shapes = {key: value.shape for key, value in values.items()}
     for arch in _TWINS:
@@ -105,7 +109,7 @@ def _twin(model: nn.Module) -> Model | None:
     return None
 
 
-def _adopt_torchvision(model: Model) -> Model:
+def _describe_torchvision(model: Model) -> ModelInfo:
     name = type(model).__name__
     linear = [path for path, part in model.named_modules() if isinstance(part, nn.Linear)]
     if not linear or linear[-1].partition(".")[0] not in _HEADS or getattr(model, "aux_logits", False):
@@ -116,10 +120,9 @@ def _adopt_torchvision(model: Model) -> Model:
     head: Any = model.get_submodule(linear[-1])
     model.pretrained_cfg = {"classifier": linear[-1]}
     model.num_features, model.num_classes = head.in_features, head.out_features
-    model.medzoo = ModelInfo(
+    return ModelInfo(
         weights=f"torchvision {name}",
         arch=f"torchvision {name}",
         input=replace(InputContract(), size=int(getattr(model, "image_size", 224))),
         loaded=len(model.state_dict()),
     )
-    return model

@@ -1,4 +1,4 @@
-"""Frozen means frozen: neither parameters nor batch-norm statistics change in training."""
+"""Freezing: neither the parameters nor the batch-norm statistics of a part change in training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FrozenBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that stays in evaluation mode."""
 
     def train(self, mode: bool = True) -> FrozenBatchNorm2d:
-        """Stay in evaluation mode, whatever is asked."""
+        """Stay in evaluation mode."""
         super().train(False)
         return self
 
@@ -27,7 +27,7 @@ class FrozenBatchNormAct2d(BatchNormAct2d):
     """timm's batch normalisation with activation, staying in evaluation mode."""
 
     def train(self, mode: bool = True) -> FrozenBatchNormAct2d:
-        """Stay in evaluation mode, whatever is asked."""
+        """Stay in evaluation mode."""
         super().train(False)
         return self
 
@@ -42,15 +42,15 @@ _THAWED = {frozen: plain for plain, frozen in _FROZEN.items()}
 
 
 def freeze(model: Model, what: str | int | None) -> str:
-    """Keep a part of a network as it is in training, batch-norm statistics too; the rest is trained.
+    """Freeze a part of a network, batch-norm statistics included; the rest is trained.
 
     Args:
-        model: A timm model; its parameters' ``requires_grad`` is set anew.
+        model: A timm model; ``requires_grad`` of all its parameters is set.
         what: ``"all"`` for all but the head, the number of first blocks (the stem goes with them; 0 is the stem
             alone), or ``None`` to train everything.
 
     Returns:
-        In words, what is frozen; empty for nothing.
+        The frozen part in words; empty for none.
 
     Raises:
         MedzooError: There is no such part, or it has a layer that cannot be frozen.
@@ -75,7 +75,7 @@ def freeze(model: Model, what: str | int | None) -> str:
 
 
 def blocks_of(model: Model) -> int:
-    """How many blocks a timm network has, as ``freeze`` counts them.
+    """Count the blocks of a timm network, as ``freeze`` does.
 
     Raises:
         MedzooError: The network is not timm's, or is not divided into blocks.
@@ -84,15 +84,14 @@ def blocks_of(model: Model) -> int:
 
 
 def _groups(model: Model) -> list[list[str]]:
-    """timm's coarse groups of parameters: stem, blocks (each with its transition), then what stands before the head,
-    and it."""
+    """Return timm's coarse groups of parameters: stem, blocks (each with its transition), last normalisation, head."""
     if not hasattr(model, "group_matcher"):
         raise MedzooError(f"{type(model).__name__} is no timm network, and its blocks are not known; freeze nothing")
     return list(group_parameters(model, model.group_matcher(coarse=True)).values())
 
 
 def _chosen(model: Model, what: str | int | None) -> set[str]:
-    """The names of the parameters to freeze."""
+    """Return the names of the parameters to freeze."""
     if what is None:
         return set()
     head = f"{classifier_name(model)}."

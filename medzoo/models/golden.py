@@ -1,6 +1,6 @@
-"""The golden vector: a fixed input and the outputs that the publisher's machine computed for it.
+"""Golden vectors: a fixed input and the outputs that the publisher's machine computed for it.
 
-A machine that computes the same reads the file, builds the network and does its sums as the publisher's did.
+A machine that gives the same outputs reads the file, builds the network and computes as the publisher's did.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_BYTES = 1 << 24
 
 
 def write_golden(bundle: Bundle) -> None:
-    """Compute the golden vector of a bundle and write it beside the weights; one that is of these weights stays.
+    """Compute the golden vector of a bundle and write it beside the weights, unless it is there.
 
     Args:
         bundle: A bundle whose weights are sound.
@@ -47,14 +47,14 @@ def write_golden(bundle: Bundle) -> None:
     logits = _outputs(model, images)
     if not logits.isfinite().all() or torch.equal(logits[0], logits[1]):
         raise ZooError(
-            f"{bundle.weights} gives the same or no outputs for different images; it has not learnt anything"
+            f"{bundle.weights} gives the same or no outputs for different images; it has not learned anything"
         )
     with replacing_file(path) as temporary:
         save_file({"images": images, "logits": logits}, temporary, metadata={_WEIGHTS: sha256})
 
 
 def check_golden(bundle: Bundle) -> float | None:
-    """Compute a bundle's golden vector here and compare.
+    """Compute the outputs of a bundle's golden vector here and compare.
 
     Args:
         bundle: The bundle.
@@ -82,14 +82,14 @@ def check_golden(bundle: Bundle) -> float | None:
     difference = float((logits - expected).abs().max() / expected.abs().max().clamp(min=1e-6))
     if not difference <= TOLERANCE:
         raise ZooError(
-            f"{bundle.name} computes something else here: its outputs differ by {difference:.1e} of the largest, "
-            f"allowed is {TOLERANCE}; check torch {torch.__version__} and timm, or fetch the weight again"
+            f"{bundle.name} gives other outputs here: they differ by {difference:.1e} of the largest, "
+            f"allowed is {TOLERANCE}; check torch {torch.__version__} and timm, or download the weights again"
         )
     return difference
 
 
 def _images(bundle: Bundle, model: Model) -> Tensor:
-    """Two normalised images of waves, a coarse one and a fine one: ``float32 [2, C, H, W]``."""
+    """Return two normalised images of waves, a coarse one and a fine one: ``float32 [2, C, H, W]``."""
     size = bundle.input.size if model.pretrained_cfg.get("fixed_input_size") else SIZE
     channels = len(bundle.input.mean)
     ramp = torch.linspace(0, 1, size)

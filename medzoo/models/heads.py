@@ -1,4 +1,4 @@
-"""What is put on the pooled features: the paper's MLP, one linear layer, or anything of the user's own."""
+"""Heads on the pooled features: the paper's MLP, one linear layer, or a module of the user's own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch import nn
 
 from medzoo.core.errors import MedzooError, UnknownNameError
 from medzoo.core.registry import unknown
-from medzoo.models.info import Model, ModelInfo, classifier_name, head_width
+from medzoo.models.info import Model, classifier_name, head_width
+from medzoo.models.ledger import account, tensors_of
 
 HEADS = ("mlp", "linear")
 
 
 class MLPHead(nn.Sequential):
-    """Blocks of fully connected layer, batch normalisation, ReLU and dropout, then one output a class.
+    """Blocks of fully connected layer, batch normalisation, ReLU and dropout, then one output per class.
 
-    The paper describes this form and prints no widths; two blocks of 512 and 128 are ours, equal
-    for every start. Source: doi:10.18280/ts.400123, section on transfer.
+    The paper describes this form and prints no widths; two blocks of 512 and 128 are ours, the same
+    for all pretrained weights. Source: doi:10.18280/ts.400123, section on transfer.
 
     Args:
         features: Width of the pooled features (1,024 for DenseNet-121).
@@ -46,7 +47,7 @@ class MLPHead(nn.Sequential):
 
 
 def check_head(head: str | nn.Module | None) -> None:
-    """Refuse a head that is none, before anything is fetched.
+    """Refuse an unknown head before anything is downloaded.
 
     Raises:
         UnknownNameError: No head has that name.
@@ -56,7 +57,7 @@ def check_head(head: str | nn.Module | None) -> None:
 
 
 def make_head(head: str | nn.Module, features: int, num_classes: int) -> nn.Module:
-    """Build a head by name, or take the user's own module as it is.
+    """Build a head by name, or return the user's own module.
 
     Args:
         head: ``"mlp"``, ``"linear"`` or a module that maps ``[N, features]`` to ``[N, num_classes]``.
@@ -77,14 +78,14 @@ def make_head(head: str | nn.Module, features: int, num_classes: int) -> nn.Modu
 
 @torch.no_grad()
 def outputs_of(head: nn.Module, features: int) -> int:
-    """How many outputs a head has, by trying it; it is left in evaluation mode.
+    """Count the outputs of a head by a forward pass; it is left in evaluation mode.
 
     Args:
         head: The head.
         features: Width of the pooled features.
 
     Returns:
-        The width of what it gives.
+        The width of its outputs.
 
     Raises:
         MedzooError: It does not map ``[N, features]`` to ``[N, outputs]``.
@@ -102,44 +103,51 @@ def outputs_of(head: nn.Module, features: int) -> int:
     return int(out.shape[1])
 
 
-def set_head(model: Model, head: str | nn.Module | None, num_classes: int | None) -> None:
-    """Replace a model's classifier in place and say so in ``model.medzoo``.
+def replace_head(model: Model, head: str | nn.Module | None, num_classes: int | None) -> str:
+    """Replace a model's classifier in place.
 
     Args:
-        model: A model made by ``create_model``.
+        model: A network of timm or torchvision.
         head: As in ``create_model``.
-        num_classes: Outputs of the new head; not needed for a module of your own.
+        num_classes: Outputs of the new head; not needed for a module of the user's own.
+
+    Returns:
+        The kind of head, as in ``ModelInfo.head``.
 
     Raises:
-        MedzooError: The model gives feature maps and takes no head, or a module of your own does not take
+        MedzooError: A module of the user's own does not take ``[N, features]``.
+    """
+    if head is None or (num_classes == 0 and not isinstance(head, nn.Module)):
+        put_head(model, nn.Identity())
+        model.num_classes = 0
+        return "none"
+    module = make_head(head, head_width(model), num_classes or 0)
+    model.num_classes = outputs_of(module, head_width(model))
+    put_head(model, module)
+    return head if isinstance(head, str) else "custom"
+
+
+def set_head(model: Model, head: str | nn.Module | None, num_classes: int | None) -> None:
+    """Replace the head of a model made by ``create_model``, and update ``model.medzoo``.
+
+    Args:
+        model: The model.
+        head: As in ``create_model``.
+        num_classes: As in ``replace_head``.
+
+    Raises:
+        MedzooError: The model gives feature maps and takes no head, or a module of the user's own does not take
             ``[N, features]``.
     """
-    if model.medzoo.head == "features":
+    info = model.medzoo
+    if info.head == "features":
         raise MedzooError("a model made with features_only=True takes no head; make it without")
-    path = classifier_name(model)
-    old = tuple(f"{path}.{key}" for key in model.get_submodule(path).state_dict())
-    if head is None or (num_classes == 0 and not isinstance(head, nn.Module)):
-        module: nn.Module = nn.Identity()
-        kind, model.num_classes = "none", 0
-    else:
-        module = make_head(head, head_width(model), num_classes or 0)
-        kind = head if isinstance(head, str) else "custom"
-        model.num_classes = outputs_of(module, head_width(model))
-    put_head(model, module)
-    info: ModelInfo = model.medzoo
-    was_loaded = [key for key in old if key not in info.new]
-    model.medzoo = replace(
-        info,
-        classes=(),
-        task="",
-        head=kind,
-        loaded=info.loaded - len(was_loaded) if info.loaded else 0,
-        new=tuple(k for k in info.new if k not in old) + tuple(f"{path}.{key}" for key in module.state_dict()),
-        dropped=info.dropped + tuple(was_loaded if info.loaded else ()),
-    )
+    loaded = {name: tensor for name, tensor in tensors_of(model).items() if name not in info.new}
+    kind = replace_head(model, head, num_classes)
+    model.medzoo = account(replace(info, head=kind, classes=(), task=""), model, loaded, info.converted)
 
 
 def put_head(model: Model, head: nn.Module) -> None:
-    """Put a module where the architecture's classifier stands."""
+    """Put a module in the place of the architecture's classifier."""
     parent, _, leaf = classifier_name(model).rpartition(".")
     setattr(model.get_submodule(parent), leaf, head)

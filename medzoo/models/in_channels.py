@@ -35,7 +35,7 @@ def convert_channels(model: Model, contract: InputContract, channels: int) -> tu
     Args:
         model: A network with values.
         contract: Its input contract.
-        channels: How many channels it shall take, 1 or more.
+        channels: The new number of channels, 1 or more.
 
     Returns:
         The new contract, and the converted tensors with how each was made.
@@ -69,11 +69,11 @@ def convert_channels(model: Model, contract: InputContract, channels: int) -> tu
 
 
 def widen_stem(model: Model, channels: int) -> None:
-    """Give a network's first convolution room for another number of channels, without values to keep.
+    """Resize a network's first convolution for another number of channels, without keeping values.
 
     Args:
         model: A network from ``medzoo.models.loading.build``.
-        channels: How many channels it shall take.
+        channels: The number of channels.
 
     Raises:
         MedzooError: The first layer is of a kind that cannot be converted.
@@ -88,7 +88,7 @@ def _set_stem(model: Model, conv: nn.Conv2d, weight: Tensor) -> None:
 
 
 def _stem(model: Model) -> tuple[nn.Conv2d, tuple[str, Any] | None]:
-    """The first convolution, and the name and module of the batch normalisation behind one without bias."""
+    """Return the first convolution, and the name and module of the batch normalisation after one without bias."""
     name = model.pretrained_cfg["first_conv"]
     modules = dict(model.named_modules())
     conv = modules.get(name) if isinstance(name, str) else None
@@ -106,7 +106,7 @@ def _stem(model: Model) -> tuple[nn.Conv2d, tuple[str, Any] | None]:
 
 
 def _best_mean(slope: Tensor, offset: Tensor, contract: InputContract) -> float:
-    """The m that makes slope * m nearest to offset, within the means there were; as it is where they are all equal."""
+    """Return the m that makes slope * m nearest to offset, within the old means; the old mean where all are equal."""
     if len(set(contract.mean)) == 1:
         return contract.mean[0]
     norm = float((slope * slope).sum())

@@ -1,35 +1,34 @@
-"""What a model made by ``create_model`` says of itself."""
+"""The type of a model made by ``create_model``, and its description ``model.medzoo``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
+
+from torch import Tensor, nn
 
 from medzoo.data.input_spec import InputContract
-
-# A timm model whose attribute ``medzoo`` is a ModelInfo. ``nn.Module`` itself types every attribute as
-# a tensor or a module, so the alias is loose on purpose.
-Model: TypeAlias = Any
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model made by ``create_model`` is; found as ``model.medzoo``.
+    """The description of a model: ``model.medzoo``.
 
     Attributes:
-        weights: The name of the weight it started from, with ``" (random)"`` where none was loaded.
+        weights: The name of its pretrained weights, with ``" (random)"`` where none were loaded.
         arch: The timm architecture.
         input: The input contract.
-        classes: Names of the outputs; empty where nobody has named them yet.
+        classes: Names of the outputs; empty where they have none yet.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``; empty where unknown.
         head: ``"mlp"``, ``"linear"``, ``"none"``, ``"custom"``, or ``"features"`` for a network that gives a list of
             feature maps.
         truncate: How many dense blocks were kept; 0 for all.
-        frozen: What training leaves as it is: ``""``, ``"all"`` (all but the head) or for example ``"2 blocks"``.
-        loaded: Number of tensors taken from the weight as they are.
-        converted: Names of the tensors computed from the weight's, and how.
-        new: Names of the tensors that are fresh.
-        dropped: Names of the weight's tensors that were not used.
+        frozen: The part that training does not change: ``""``, ``"all"`` (all but the head) or such as ``"2 blocks"``.
+        loaded: Number of pretrained tensors used as they are.
+        converted: Names of the tensors computed from pretrained ones, and how.
+        new: Names of the tensors with random initial values.
+        dropped: Names of the pretrained tensors that are not used.
     """
 
     weights: str
@@ -53,6 +52,24 @@ class ModelInfo:
         )
 
 
+class Model(nn.Module):
+    """A network of timm or torchvision with ``medzoo``, as the type checker sees it.
+
+    ``nn.Module`` types every attribute as a tensor or a module, so those that medzoo uses are named here. It is a type
+    alone: networks stay of their own classes.
+    """
+
+    medzoo: ModelInfo
+    pretrained_cfg: dict[str, Any]
+    feature_info: list[dict[str, Any]]
+    num_classes: int
+    num_features: int
+    in_chans: int
+    forward_features: Callable[[Tensor], Tensor]
+    forward_head: Callable[..., Tensor]
+    group_matcher: Callable[..., dict[str, Any]]
+
+
 def _counted(names: tuple[str, ...], what: str) -> str:
     if not names:
         return f"0 {what}"
@@ -60,17 +77,17 @@ def _counted(names: tuple[str, ...], what: str) -> str:
 
 
 def classifier_name(model: Model) -> str:
-    """The dotted name of a timm model's classifier, for example ``"classifier"``."""
+    """Return the dotted name of a model's classifier, for example ``"classifier"``."""
     return str(model.pretrained_cfg["classifier"])
 
 
 def head_width(model: Model) -> int:
-    """How many features a head is put on: for some architectures more than ``num_features``, which are then widened."""
+    """Return the width of the features that a head takes: more than ``num_features`` in some architectures."""
     return int(getattr(model, "head_hidden_size", None) or model.num_features)
 
 
-def pooled_features(model: Model, images: Any) -> Any:
-    """The features a head is put on.
+def pooled_features(model: Model, images: Tensor) -> Tensor:
+    """Compute the features that a head takes.
 
     Args:
         model: A model made by ``create_model``.

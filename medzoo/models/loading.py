@@ -1,11 +1,10 @@
-"""From files to a network, strictly: no tensor missing, none over, and no random values on the way."""
+"""Strict loading: no tensor missing, none unexpected, and no random values drawn on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -29,16 +28,16 @@ _DRAWING = frozenset(
 )
 
 
-# What a network may have beyond the bytes of its file: the blocks that are cut off after it is built.
+# Values that a network may have beyond the bytes of its file: those of blocks truncated after it is built.
 _SLACK = 100_000_000
 
 
 class Unfilled(TorchFunctionMode):
-    """Parameters made inside have no values: random ones, replaced at once, are half the time of loading.
+    """Create parameters without initial values: drawing them takes half the time of loading.
 
     Args:
-        at_most: How many values may be made room for, so that a file of a few bytes that claims to be the largest
-            network there is does not fill the memory; ``None`` for any number.
+        at_most: How many values may be allocated, so that a file of a few bytes with the config of a huge network does
+            not fill the memory; ``None`` for any number.
     """
 
     def __init__(self, at_most: int | None = None) -> None:
@@ -68,12 +67,12 @@ class Unfilled(TorchFunctionMode):
 
 
 def build(arch: str, num_classes: int, at_most: int | None = None) -> Model:
-    """An architecture whose parameters have no values yet, ready to be given a state dict.
+    """Build an architecture whose parameters have no values yet, ready for a state dict.
 
     Args:
         arch: A timm architecture name.
         num_classes: Outputs of its classifier; 0 for none.
-        at_most: How many values it may have; ``None`` for any number.
+        at_most: The most values it may have; ``None`` for any number.
 
     Raises:
         ZooError: timm has no such architecture, or it is larger than that.
@@ -81,7 +80,7 @@ def build(arch: str, num_classes: int, at_most: int | None = None) -> Model:
     if not timm.is_model(arch):
         raise ZooError(f"timm {timm.__version__} has no architecture {arch!r}; a newer timm may")
     with Unfilled(at_most):
-        return timm.create_model(arch, pretrained=False, num_classes=num_classes)
+        return cast(Model, timm.create_model(arch, pretrained=False, num_classes=num_classes))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -97,12 +96,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
-    """Give a model from ``build`` its values: every tensor, each of the right shape, nothing over.
+    """Load a state dict into a model from ``build``: every tensor, each of the right shape, none unexpected.
 
     Floating-point values of another precision are converted to the model's.
 
     Raises:
-        ZooError: A tensor is missing, over, or of another shape or kind; the first few are named.
+        ZooError: A tensor is missing, unexpected, or of another shape or type; the first few are named.
     """
     empty = model.state_dict()
     want = {key: tuple(value.shape) for key, value in empty.items()}
@@ -130,7 +129,7 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
 
 
 def load_bundle(bundle: Bundle) -> Model:
-    """Load a bundle as it is: its own classifier, or its own head where it has one beside the features.
+    """Load the network of a bundle with its own classifier or head.
 
     Args:
         bundle: The bundle.
@@ -147,21 +146,24 @@ def load_bundle(bundle: Bundle) -> Model:
         truncate(model, blocks, bundle.num_classes)
     if channels != 3:
         widen_stem(model, channels)
-    tensors = read_tensors(bundle.weights)
-    fill(model, tensors, bundle.weights)
-    model.medzoo = ModelInfo(
-        weights=bundle.name,
-        arch=bundle.arch,
-        input=bundle.input,
-        classes=bundle.labels if bundle.num_classes else (),
-        task=str(bundle.info.get("task", "")),
-        head="linear" if bundle.num_classes else "none",
-        truncate=blocks,
-        loaded=len(tensors),
-    )
+    fill(model, read_tensors(bundle.weights), bundle.weights)
     if bundle.info.get("head") == "mlp":
         _load_mlp(model, bundle)
     return model.eval()
+
+
+def describe(bundle: Bundle) -> ModelInfo:
+    """Describe the model that ``load_bundle`` gives, but for its ledger of tensors."""
+    mlp = bundle.info.get("head") == "mlp"
+    return ModelInfo(
+        weights=bundle.name,
+        arch=bundle.arch,
+        input=bundle.input,
+        classes=bundle.labels if bundle.num_classes or mlp else (),
+        task=str(bundle.info.get("task", "")),
+        head="mlp" if mlp else "linear" if bundle.num_classes else "none",
+        truncate=_whole(bundle, "truncate"),
+    )
 
 
 def _whole(bundle: Bundle, name: str) -> int:
@@ -172,13 +174,10 @@ def _whole(bundle: Bundle, name: str) -> int:
 
 
 def _load_mlp(model: Model, bundle: Bundle) -> None:
-    tensors = read_tensors(bundle.folder / HEAD)
     with Unfilled((bundle.folder / HEAD).stat().st_size):
         head = MLPHead(
             head_width(model), len(bundle.labels), tuple(bundle.info["head_hidden"]), bundle.info["head_dropout"]
         )
-    fill(head, tensors, bundle.folder / HEAD)
+    fill(head, read_tensors(bundle.folder / HEAD), bundle.folder / HEAD)
     put_head(model, head)
     model.num_classes = len(bundle.labels)
-    info: ModelInfo = model.medzoo
-    model.medzoo = replace(info, classes=bundle.labels, head="mlp", loaded=info.loaded + len(tensors))

@@ -1,4 +1,4 @@
-"""A model written as a bundle, which ``medzoo.create_model`` and timm's ``local-dir:`` load."""
+"""Saving a model as a bundle, which ``medzoo.create_model`` and timm's ``local-dir:`` load."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from medzoo.zoo.bundle import CONFIG, HEAD, MODEL, make_config
 
 
 def check_free(folder: Path) -> None:
-    """Refuse to replace anything but a model saved before.
+    """Refuse a folder that holds anything but a saved model.
 
     Args:
         folder: Where a model is to be saved.
 
     Raises:
-        MedzooError: A file, or a folder of other things, stands there.
+        MedzooError: It is a file, or a folder of other files.
     """
     if folder.is_dir():
         there = {path.name for path in folder.iterdir()}
@@ -38,15 +38,14 @@ def check_free(folder: Path) -> None:
 
 
 def check_savable(model: Model) -> None:
-    """Refuse a model that no file can rebuild.
+    """Refuse a model that a bundle cannot rebuild.
 
     Raises:
-        MedzooError: Its head is a module of the user's own, or timm has no such network.
+        MedzooError: Its head is the user's own module, or its network is not timm's.
     """
     if not timm.is_model(model.medzoo.arch):
         raise MedzooError(
-            f"a bundle names a timm network, and {model.medzoo.arch} is none; save model.state_dict() with safetensors "
-            "instead"
+            f"a bundle holds a timm network, and {model.medzoo.arch} is not one; save its state_dict() with safetensors"
         )
     if model.medzoo.head == "custom":
         raise MedzooError(
@@ -55,10 +54,10 @@ def check_savable(model: Model) -> None:
 
 
 def save_trained(model: Model, folder: Path) -> None:
-    """Write the weights and the config of a fine-tuned model.
+    """Write the weights and config of a fine-tuned model.
 
     Args:
-        model: A model whose ``medzoo`` attribute is filled in.
+        model: The model.
         folder: An existing folder.
     """
     info: ModelInfo = model.medzoo
@@ -70,12 +69,12 @@ def save_trained(model: Model, folder: Path) -> None:
 
 
 def head_of(model: Model) -> nn.Module:
-    """The module that stands where the architecture's classifier stands."""
+    """Return the module in the place of the architecture's classifier."""
     return model.get_submodule(classifier_name(model))
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Write ``model.safetensors``, and the head beside it where timm could not read it there."""
+    """Write ``model.safetensors``; an MLP head, which timm cannot read, goes into a file of its own."""
     prefix = f"{classifier_name(model)}."
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if model.medzoo.head == "mlp":
@@ -90,7 +89,7 @@ def _save(tensors: dict[str, Any], path: Path) -> None:
 
 
 def config_of(model: Model, info: dict[str, Any]) -> dict[str, Any]:
-    """The bundle config of a model whose ``medzoo`` attribute is filled in."""
+    """Return the ``config.json`` of a model with the given block of our own."""
     facts: ModelInfo = model.medzoo
     shape: dict[str, Any] = {"in_chans": facts.input.channels} if facts.input.channels != 3 else {}
     if facts.truncate:

@@ -1,6 +1,8 @@
-"""The first dense blocks of a network alone: for transfer, the later ones are often not needed."""
+"""Truncated networks: the first dense blocks alone, as transfer often needs no more."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from timm.layers import create_classifier
 from timm.models.densenet import DenseNet
@@ -10,19 +12,16 @@ from medzoo.core.errors import MedzooError
 from medzoo.models.info import Model, classifier_name
 
 
-def truncate(model: Model, blocks: int, num_classes: int = 0) -> dict[str, str]:
-    """Cut a DenseNet after some of its dense blocks, in place.
+def truncate(model: Model, blocks: int, num_classes: int = 0) -> None:
+    """Keep the first dense blocks of a DenseNet, in place.
 
-    What the next transition would begin with, batch normalisation and ReLU of just these features, becomes
-    the network's last normalisation: nothing in what is left is new.
+    The batch normalisation at the beginning of the next transition becomes the network's last normalisation: no tensor
+    of the truncated network is new.
 
     Args:
         model: A timm DenseNet, with or without values.
-        blocks: How many dense blocks to keep, from 1 to one less than there are.
+        blocks: Dense blocks to keep, from 1 to one less than the network has.
         num_classes: Outputs of an empty linear classifier; 0 for the pooled features.
-
-    Returns:
-        For each tensor of the last normalisation, by its new name, the name it had.
 
     Raises:
         MedzooError: The network is no DenseNet, or has no such number of blocks.
@@ -30,8 +29,7 @@ def truncate(model: Model, blocks: int, num_classes: int = 0) -> dict[str, str]:
     Example:
         >>> import timm
         >>> model = timm.create_model("densenet121", pretrained=False)
-        >>> truncate(model, 2)["features.norm5.weight"]
-        'features.transition2.norm.weight'
+        >>> truncate(model, 2)
         >>> model.num_features
         512
 
@@ -40,12 +38,12 @@ def truncate(model: Model, blocks: int, num_classes: int = 0) -> dict[str, str]:
     """
     if not isinstance(model, DenseNet):
         raise MedzooError(f"truncate= keeps dense blocks, and {type(model).__name__} has none; leave it out")
-    network: Model = model  # torch types every attribute as a tensor or a module
-    layers: dict[str, Model] = dict(model.features.named_children())
+    network: Any = model  # torch types every attribute as a tensor or a module
+    layers: dict[str, Any] = dict(model.features.named_children())
     there = sum(name.startswith("denseblock") for name in layers)
     if not 1 <= blocks < there:
         raise MedzooError(f"truncate={blocks}: give 1 to {there - 1} of {there} dense blocks, or leave it out for all")
-    kept: dict[str, Model] = {}
+    kept: dict[str, Any] = {}
     for name, layer in layers.items():
         if name == f"transition{blocks}":
             break
@@ -62,12 +60,13 @@ def truncate(model: Model, blocks: int, num_classes: int = 0) -> dict[str, str]:
     names = list(kept)
     network.feature_ends = [names.index(entry["module"].partition(".")[2]) for entry in network.feature_info]
     network.num_classes = num_classes
+    network.pretrained_cfg = {**network.pretrained_cfg, "num_classes": num_classes}
     parameter = next(network.parameters())
     _, classifier = create_classifier(norm.num_features, num_classes, pool_type=network.global_pool.pool_type)
     setattr(network, classifier_name(model), classifier.to(parameter.device))
-    return {f"features.norm5.{key}": f"features.transition{blocks}.norm.{key}" for key in norm.state_dict()}
 
 
 def block_config(model: Model) -> list[int]:
-    """How many layers each dense block of a DenseNet has: what timm needs to build a truncated one."""
-    return [len(layer) for name, layer in model.features.named_children() if name.startswith("denseblock")]
+    """Count the layers of each dense block of a DenseNet, which timm needs to build a truncated one."""
+    network: Any = model
+    return [len(layer) for name, layer in network.features.named_children() if name.startswith("denseblock")]

@@ -1,4 +1,4 @@
-"""Whether the values of a weight can be right: finite, and batch-norm statistics that training could have left."""
+"""Checks of a state dict's values: finite, and with batch-norm statistics that training can give."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ MAX_MEAN = 1e4
 
 
 def check_values(tensors: Mapping[str, Tensor], origin: Path) -> None:
-    """Refuse values that no sound training leaves.
+    """Refuse values that no successful training gives.
 
     Args:
         tensors: A state dict.
-        origin: The file it is from, for the error.
+        origin: Its file, for the error.
 
     Raises:
-        ZooError: A value is not finite or not of a float or counter type, or a batch-norm statistic is not sane; the
-            first tensors at fault are named.
+        ZooError: A value is not finite or not of a float or counter type, or a batch-norm statistic is implausible;
+            the first such tensors are named.
     """
     wrong = [f"{key:.80} {what}" for key, what in _wrong(tensors)]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise ZooError(f"{origin} is not sound: {'; '.join(wrong[:3])}{more}. Fetch it again, or train anew")
+        raise ZooError(f"{origin} is not sound: {'; '.join(wrong[:3])}{more}. Download it again, or retrain")
 
 
 def _wrong(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:

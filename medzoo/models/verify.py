@@ -1,4 +1,4 @@
-"""Whether a weight is the published one, its values are sound, and this machine computes with it what it should."""
+"""``medzoo verify``: weights are the published file, have plausible values, and give the published outputs here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from medzoo.zoo.resolve import resolve
 
 
 @dataclass(frozen=True)
-class Checkup:
-    """A weight that passed.
+class Verified:
+    """Pretrained weights that passed all checks.
 
     Attributes:
-        name: Its name.
-        folder: Where it lies.
-        bytes: The size of its weights file.
-        tensors: How many tensors it has.
-        difference: How far this machine's outputs are from the publisher's, as a share of the largest; ``None`` where
-            the bundle has no golden vector.
+        name: Their name.
+        folder: Their bundle.
+        bytes: Size of the weights file.
+        tensors: Number of tensors.
+        difference: Largest difference of this machine's outputs to the publisher's, as a share of the largest output;
+            ``None`` where the bundle has no golden vector.
     """
 
     name: str
@@ -39,20 +39,20 @@ class Checkup:
         return f"{self.name}: {self.bytes:,} bytes as published, {self.tensors} tensors sound, {golden}"
 
 
-def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Checkup:
-    """Hash a weight again, look at its values, and compute its golden vector.
+def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Verified:
+    """Hash weights again, check their values, and compute their golden vector.
 
     Args:
-        name: A weight's name, or the folder of a bundle (which has no published hash to compare with).
+        name: Name of pretrained weights, or the folder of a bundle (which has no published hash).
         zoo: As in ``create_model``.
 
     Returns:
-        What was found.
+        The results.
 
     Raises:
-        MedzooError: What is wrong.
+        MedzooError: A check failed.
     """
     bundle = resolve(name, zoo, whole=True, again=True)
     tensors = read_tensors(bundle.weights)
     check_values(tensors, bundle.weights)
-    return Checkup(bundle.name, bundle.folder, bundle.weights.stat().st_size, len(tensors), check_golden(bundle))
+    return Verified(bundle.name, bundle.folder, bundle.weights.stat().st_size, len(tensors), check_golden(bundle))

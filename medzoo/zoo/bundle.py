@@ -1,7 +1,7 @@
-"""A bundle: the folder that holds one weight, the same in a folder zoo, on the Hub and on a user's disk.
+"""Bundles: the folder of one set of pretrained weights, the same in a folder zoo, on the Hub and on a user's disk.
 
 ``model.safetensors`` under torchvision's key names, ``config.json`` that timm reads as it is (everything
-of ours under one top-level ``medzoo`` key), the card and the run record beside them.
+of ours under one top-level ``medzoo`` key), the model card and the run record.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _MAX_CLASSES = 100_000
 
 @dataclass(frozen=True)
 class Bundle:
-    """One weight on disk.
+    """Pretrained weights on disk.
 
     Attributes:
-        folder: Where its files are.
+        folder: The folder of its files.
         config: ``config.json``, parsed and checked.
     """
 
@@ -46,7 +46,7 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """The weight's name, or the folder's for a bundle of the user's own."""
+        """The name of the weights, or of the folder for a user's own bundle."""
         return str(self.info.get("name") or self.folder.name)
 
     @property
@@ -66,7 +66,7 @@ class Bundle:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """Our own block of the config."""
+        """The block ``medzoo`` of the config."""
         return self.config.get("medzoo") or {}
 
     @property
@@ -87,7 +87,7 @@ class Bundle:
 
 
 def is_bundle_file(name: str) -> bool:
-    """Whether a bundle may hold a file of that name: no folder, nothing hidden, nothing that runs code when read.
+    """Return whether a bundle may hold a file of that name: no folder, not hidden, nothing that runs code when read.
 
     Example:
         >>> [name for name in ("config.json", "LICENSE", "pytorch_model.bin", "a/b.json") if is_bundle_file(name)]
@@ -97,7 +97,7 @@ def is_bundle_file(name: str) -> bool:
 
 
 def bundle_files(folder: Path) -> list[Path]:
-    """The files of a bundle, by name; anything else in its folder is none of it."""
+    """Return the files of a bundle, sorted by name; other files in its folder are ignored."""
     return sorted(path for path in folder.iterdir() if is_bundle_file(path.name) and path.is_file())
 
 
@@ -123,7 +123,7 @@ def _no_constant(name: str) -> float:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Open a bundle and check that its config says what a loader needs.
+    """Open a bundle and check that its config has what a loader needs.
 
     Args:
         folder: A folder with ``config.json`` and ``model.safetensors``.
@@ -132,7 +132,7 @@ def open_bundle(folder: Path) -> Bundle:
         The bundle.
 
     Raises:
-        ZooError: A file is missing, or the config is not one.
+        ZooError: A file is missing, or the config is invalid.
     """
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
@@ -151,7 +151,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def _check_config(bundle: Bundle) -> None:
-    """Touch everything that is read from a config later, so that a bad one is refused here, whole."""
+    """Check everything that is read from a config later."""
     if not _ARCH.fullmatch(bundle.config["architecture"]):
         raise ValueError(f"architecture {bundle.arch!r:.80}")
     classes, labels, size = bundle.config["num_classes"], bundle.labels, bundle.input.size
@@ -184,7 +184,7 @@ def make_config(
     info: Mapping[str, Any],
     with_classifier: bool = True,
 ) -> dict[str, Any]:
-    """Write a ``config.json`` that timm reads, with our own facts under ``medzoo``.
+    """Return a ``config.json`` that timm reads, with our own fields under ``medzoo``.
 
     timm takes no unknown key inside ``pretrained_cfg`` and ignores unknown ones outside it.
 
@@ -195,7 +195,7 @@ def make_config(
         num_features: Width of the pooled features.
         classifier: Name of the classifier module in the state dict.
         first_conv: Name of the first convolution in the state dict.
-        info: Our own block: name, init, sources, task and so on.
+        info: The block ``medzoo``: name, init, sources, task and so on.
         with_classifier: Whether ``model.safetensors`` holds the classifier.
 
     Returns:

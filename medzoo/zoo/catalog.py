@@ -1,4 +1,4 @@
-"""``get_weights``: everything known about one weight, from the tables and from its published bundle."""
+"""``get_weights``: everything known about pretrained weights, from the tables and their published bundle."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from medzoo.zoo.weights import find
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """What is known about one weight.
+    """A record of pretrained weights.
 
     Attributes:
-        name: Its name.
+        name: Their name.
         arch: The timm architecture.
-        title: What it is, in words.
-        paper_name: The paper's name for it.
-        sources: Data sets it was pretrained on.
-        init: What its own training began from.
+        title: A short description.
+        paper_name: Their name in the paper.
+        sources: Data sets of pretraining.
+        init: Initialization of pretraining: ``"ri"`` (random) or ``"in"`` (ImageNet).
         labels: Output names in the order of the classifier's rows.
-        task: How the labels exclude one another; empty for the ImageNet baseline.
+        task: The kind of labels; empty for the ImageNet baseline.
         input: The input contract.
         status: ``"published"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by timm"``
-            where no copy of it is in the zoo.
-        zoo: Where was looked.
+            where the zoo has no copy.
+        zoo: The zoo that was searched.
         pin: Size and hash of the published file, or ``None``.
-        metrics: Validation metrics of the run that made it; empty without a run.
-        partial: Whether it was made from an incomplete data set or a reduced run.
-        licence: Terms of the data it was made from, which bind its use; empty without a run.
+        metrics: Validation metrics of the pretraining run; empty without a run.
+        partial: Whether the run was reduced or its data set incomplete.
+        licence: Terms of the pretraining data, which bind the use of the weights; empty without a run.
     """
 
     name: str
@@ -54,7 +54,7 @@ class WeightsRecord:
 
 
 def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
-    """Look up a weight without loading it.
+    """Look up pretrained weights without loading them.
 
     Args:
         name: A name from ``medzoo.list_models()``.
@@ -64,7 +64,7 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         The record.
 
     Raises:
-        UnknownNameError: There is no such weight.
+        UnknownNameError: There are no such weights.
         ZooError: The zoo cannot be read.
 
     Example:

@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face Hub, through its own client and cache.
+"""Download of pretrained weights from the Hugging Face Hub, through its own client and cache.
 
 The client's settings mean what they mean everywhere: ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFFLINE``,
 ``HF_TOKEN``, the proxy variables. It reads them when it is imported, so this module is imported late.
@@ -28,52 +28,52 @@ from medzoo.core.cache import locked
 from medzoo.core.errors import ZooError
 from medzoo.zoo.bundle import CONFIG, MODEL, is_bundle_file
 
-# The client talks through requests, httpx or httpx2, by its version, and lets their errors through. Its own error
-# is built on theirs: that is how they are named without importing any of the three.
+# The client uses requests, httpx or httpx2, by its version, and lets their errors through. Its own error derives from
+# theirs, which names them without importing any of the three.
 _BASES = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
 CLIENT_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, EntryNotFoundError, *_BASES)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
-LOG_IN = "'hf auth login' or HF_TOKEN gives one"
+LOG_IN = "get one with 'hf auth login', or set HF_TOKEN"
 
 
 def fetch(repo: str, revision: str | None, *, whole: bool = False) -> Path:
-    """Get a repository's bundle into the Hub's cache.
+    """Download a repository's bundle into the Hub's cache.
 
-    What is cached is used without asking the network. The weights file is fetched last, so one that is there came
-    with all the rest.
+    A cached bundle is used without a request. The weights file is downloaded last, so that a cache that has it has all
+    the other files (``snapshot_download`` downloads in any order).
 
     Args:
         repo: ``org/name``.
         revision: A commit, 40 hex digits; ``None`` for the newest one.
-        whole: Also look for files beside the weights that are not in the cache, as one that timm filled.
+        whole: Complete a cache that lacks other files than weights and config, as one that timm filled.
 
     Returns:
         The folder of the snapshot.
 
     Raises:
-        ZooError: It is not there, may not be read, cannot be reached, or cannot be written.
+        ZooError: It does not exist, access is denied, the Hub cannot be reached, or the cache cannot be written.
     """
     cached = _cached(repo, revision)
     if cached is not None and (constants.HF_HUB_OFFLINE or not whole):
         return cached
     where = named(repo, revision)
     if constants.HF_HUB_OFFLINE:
-        raise ZooError(f"{where} is not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids to fetch it")
+        raise ZooError(f"{where} is not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set")
     _reach(where)
     with explained(where):
         names = filter(is_bundle_file, HfApi().list_repo_files(repo, revision=revision))
         files = sorted({*names, CONFIG, MODEL}, key=lambda file: (file == MODEL, file))
         folders = {Path(hf_hub_download(repo, file, revision=revision)).parent for file in files}
     if len(folders) > 1:
-        raise ZooError(f"{where} changed while it was fetched; run the same command again")
+        raise ZooError(f"{where} changed during the download; run the same command again")
     return folders.pop()
 
 
 def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], *, whole: bool = False) -> Path:
-    """Get a repository's bundle and check it; one that is damaged is removed and fetched once more.
+    """Download a repository's bundle and check it; a damaged one is removed and downloaded once more.
 
     Args:
         repo: ``org/name``.
@@ -85,7 +85,7 @@ def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], 
         The folder of the snapshot.
 
     Raises:
-        ZooError: It cannot be fetched, or came damaged twice; nothing damaged is left in the cache.
+        ZooError: It cannot be downloaded, or arrived damaged twice; nothing damaged is left in the cache.
     """
     folder = fetch(repo, revision, whole=whole)
     try:
@@ -94,12 +94,12 @@ def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], 
     except ZooError as error:
         damage = error
     where = named(repo, revision)
-    with locked(folder):  # one process mends it; those that wait find it mended
+    with locked(folder):  # one process repairs it, the others wait
         for _ in range(2):
             try:
                 folder = fetch(repo, revision)
             except ZooError as error:
-                raise ZooError(f"the cached copy of {repo} was damaged and is removed: {damage}\n{error}") from error
+                raise ZooError(f"the cached copy of {repo} was damaged and removed: {damage}\n{error}") from error
             try:
                 check(folder)
                 return folder
@@ -107,13 +107,13 @@ def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], 
                 damage = error
                 discard(folder)
     raise ZooError(
-        f"{where} came damaged twice and is removed: {damage}\nA proxy or mirror may change it; try another network or "
-        "HF_ENDPOINT"
+        f"{where} arrived damaged twice and was removed: {damage}\nA proxy or mirror may change it; try another "
+        "network or HF_ENDPOINT"
     ) from damage
 
 
 def discard(folder: Path) -> None:
-    """Take a bundle's weights and config out of the Hub's cache, with what they point to.
+    """Remove a bundle's weights and config from the Hub's cache, with the blobs that they link to.
 
     Args:
         folder: The folder of the snapshot.
@@ -134,7 +134,7 @@ def discard(folder: Path) -> None:
 
 
 def named(repo: str, revision: str | None = None) -> str:
-    """A place on the Hub, in words."""
+    """Name a repository of the Hub for a message."""
     return f"{repo} on the Hub" + (f" at {revision}" if revision else "")
 
 
@@ -145,23 +145,23 @@ def _cached(repo: str, revision: str | None) -> Path | None:
 
 
 def _reach(where: str) -> None:
-    """Find out within seconds that nothing answers; the client itself would ask again for half a minute."""
+    """Fail within seconds where nothing answers; the client itself would retry for half a minute."""
     try:
         get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except CLIENT_ERRORS as error:
         raise ZooError(
             f"{where} is not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} does not answer "
-            f"({_line(error)}); check the network, the proxy (HTTPS_PROXY) or HF_ENDPOINT, or carry a zoo here with "
+            f"({_line(error)}); check the network, the proxy (HTTPS_PROXY) or HF_ENDPOINT, or copy a zoo here with "
             "'medzoo mirror'"
         ) from error
 
 
 @contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Say what a failure of the client means and what to do.
+    """Translate an error of the client into its meaning and what to do.
 
     Args:
-        where: What was asked for, in words.
+        where: The repository, as named in the message.
 
     Raises:
         ZooError: The body failed.
@@ -176,11 +176,11 @@ def _meaning(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         return _meaning(error.__cause__)  # an upload that failed
     meanings = (
-        (GatedRepoError, f"is gated: ask for access at {constants.ENDPOINT}, then log in; it needs a token, {LOG_IN}"),
+        (GatedRepoError, f"is gated: request access at {constants.ENDPOINT}; then it needs a token: {LOG_IN}"),
         (DisabledRepoError, "has been disabled by the Hub"),
-        (RepositoryNotFoundError, f"is not there, or is private and needs a token that may read it: {LOG_IN}"),
+        (RepositoryNotFoundError, f"does not exist, or is private and needs a token with read access: {LOG_IN}"),
         (RevisionNotFoundError, "has no such revision: it was rewritten or never pushed; update medzoo"),
-        (LocalEntryNotFoundError, f"cannot be fetched: {_line(error)}"),
+        (LocalEntryNotFoundError, f"cannot be downloaded: {_line(error)}"),
         (EntryNotFoundError, f"lacks a file that a bundle must have: {_line(error)}"),
     )
     for kind, meaning in meanings:
@@ -188,19 +188,19 @@ def _meaning(error: BaseException) -> str:
             return meaning
     answer = getattr(error, "response", None)
     if answer is not None:
-        return _STATUS.get(answer.status_code, "cannot be had: the Hub answered {line}").format(line=_line(error))
+        return _STATUS.get(answer.status_code, "failed: the Hub answered {line}").format(line=_line(error))
     if getattr(error, "errno", None) in _FULL:
-        return f"cannot be written: the disk of {constants.HF_HUB_CACHE} is full; make room, or set HF_HOME"
+        return f"cannot be written: the disk of {constants.HF_HUB_CACHE} is full; free some space, or set HF_HOME"
     if getattr(error, "errno", None) in _READ_ONLY:
         return f"cannot be written: {_line(error)}; set HF_HOME to a folder that can be written to"
-    return f"cannot be had: {_line(error)}"
+    return f"cannot be downloaded: {_line(error)}"
 
 
 _STATUS = {
-    401: f"refused the token; a valid one is needed: {LOG_IN} (to go without one, unset it)",
-    403: "allows this to others only ({line}); use a token with the right to it",
+    401: f"refused the token; it needs a valid one: {LOG_IN} (or unset it to use none)",
+    403: "denies access ({line}); use a token with the right to it",
     412: "was changed by somebody else meanwhile; run the same command again",
-    429: "asks for patience ({line}); run the same command later, or with a token",
+    429: "has too many requests ({line}); run the same command later, or with a token",
     503: "is busy ({line}); run the same command later",
 }
 

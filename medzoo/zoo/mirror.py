@@ -31,19 +31,19 @@ def mirrored(zoo: str | Path | None = None) -> list[str]:
 def mirror(
     dest: Path, names: Sequence[str] = (), zoo: str | Path | None = None, on_weight: Callable[[str], None] = _nothing
 ) -> Path:
-    """Copy weights into a folder zoo, each verified before and after; what is there already stays.
+    """Copy weights into a folder zoo, each verified before and after; weights that it has are not copied again.
 
     Args:
-        dest: The folder zoo; made where missing, added to where it is one.
+        dest: The folder zoo, created or added to.
         names: Weights; default all of the zoo.
-        zoo: Where from, as in ``create_model``.
-        on_weight: Called with the name of each weight when it is there.
+        zoo: The source, as in ``create_model``.
+        on_weight: Called with the name of each of the weights when they are copied.
 
     Returns:
         ``dest``.
 
     Raises:
-        MedzooError: A weight is unknown, cannot be fetched or is not the published one. Those before it are there.
+        MedzooError: Weights are unknown, cannot be downloaded or are not the published ones. Those before them stay.
     """
     if dest.exists() and not dest.is_dir():
         raise ZooError(f"{dest} is a file; give a folder for the zoo, or --zip for one file")
@@ -66,16 +66,16 @@ def mirror_zip(
     """Copy weights into one zip file; unzipped, it is a folder zoo.
 
     Args:
-        dest: The file to make or replace.
+        dest: The file to create or replace.
         names: Weights; default all of the zoo.
-        zoo: Where from, as in ``create_model``.
-        on_weight: Called with the name of each weight when it is in.
+        zoo: The source, as in ``create_model``.
+        on_weight: Called with the name of each of the weights when they are written.
 
     Returns:
         ``dest``, with ``.zip`` at its end.
 
     Raises:
-        MedzooError: As in ``mirror``; no file is made then.
+        MedzooError: As in ``mirror``; then no file is written.
     """
     dest = dest if dest.suffix.lower() == ".zip" else dest.with_name(f"{dest.name}.zip")
     if dest.is_dir():
@@ -96,7 +96,7 @@ def mirror_zip(
 
 
 def _check(archive: Path, pins: dict[str, Pin]) -> None:
-    """Read a zip again as it lies on the disk."""
+    """Read a zip back from the disk."""
     with zipfile.ZipFile(archive) as zipped:
         broken = zipped.testzip()
         sizes = {name: zipped.getinfo(f"{name}/{MODEL}").file_size for name in pins}

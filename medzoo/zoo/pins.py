@@ -1,6 +1,6 @@
-"""Pins: which file a published weight is, to the bit.
+"""Pins: the hashes and sizes of published weights.
 
-A folder zoo's index and the package's own list of what is on the Hub are tables of them.
+A folder zoo's index and the package's own list of weights on the Hub are tables of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from medzoo.zoo.bundle import read_json
 INDEX = "index.json"
 PINS = Path(__file__).with_name("pins.json")
 
-# A weight's name is a folder's name as well, on every system.
+# The name of weights is also that of a folder, on every system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _HEX = {40: re.compile(r"[0-9a-f]{40}"), 64: re.compile(r"[0-9a-f]{64}")}
@@ -29,7 +29,7 @@ _HEX = {40: re.compile(r"[0-9a-f]{40}"), 64: re.compile(r"[0-9a-f]{64}")}
 
 @dataclass(frozen=True)
 class Pin:
-    """What the files of a published weight must be.
+    """The hashes and size of published weights.
 
     Attributes:
         sha256: Of ``model.safetensors``: 64 hex digits.
@@ -39,7 +39,7 @@ class Pin:
         revision: On the Hub, the 40 hex digits of the commit.
 
     Raises:
-        ZooError: One of them is not that.
+        ZooError: One of them is malformed.
     """
 
     sha256: str
@@ -65,7 +65,7 @@ def read_pins(path: Path) -> dict[str, Pin]:
     """Read a table of pins: a folder zoo's index, or the package's own of what is on the Hub.
 
     Raises:
-        ZooError: It is not one, or a name in it cannot be a folder's.
+        ZooError: It is malformed, or a name in it cannot be a folder's.
     """
     entries = read_json(path).get("weights")
     try:
@@ -80,7 +80,7 @@ def check_names(names: Iterable[str], origin: Path) -> None:
     """Refuse names that lead out of a zoo or that no folder can have.
 
     Raises:
-        ZooError: One of them does.
+        ZooError: There is such a name.
     """
     for name in names:
         if not _NAME.fullmatch(name):
@@ -88,24 +88,24 @@ def check_names(names: Iterable[str], origin: Path) -> None:
 
 
 def pins_text(pins: Mapping[str, Pin]) -> str:
-    """A table of pins as JSON, the same for the same pins."""
+    """Format a table of pins as JSON, sorted by name."""
     fields = {name: {key: value for key, value in vars(pin).items() if value} for name, pin in sorted(pins.items())}
     return json.dumps({"schema": 1, "weights": fields}, indent=2) + "\n"
 
 
 @contextmanager
 def adding_pins(path: Path, changes: Mapping[str, Pin]) -> Iterator[None]:
-    """Add to a table of pins what the body of the ``with`` puts in place.
+    """Add pins to a table once the body of the ``with`` has put their files in place.
 
-    The new table is on disk before the body starts and takes the old one's place after it: where the
+    The new table is on disk before the body starts and replaces the old one after it: where the
     body fails, or the disk is full, the old one stays. One process at a time.
 
     Args:
-        path: The table; made where missing.
+        path: The table; created where missing.
         changes: Pins to add or to replace.
 
     Raises:
-        ZooError: A name cannot stand in it, or the table there is none.
+        ZooError: A name is not allowed, or the existing table is malformed.
     """
     check_names(changes, path)
     with locked(path), replacing_file(path) as new:

@@ -51,7 +51,7 @@ def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
         zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
 
     Raises:
-        ZooError: It is none, or cannot be read.
+        ZooError: It is not a zoo, or cannot be read.
     """
     location = zoo_location(zoo)
     org = org_of(location)
@@ -61,20 +61,20 @@ def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
 
 
 def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = False, again: bool = False) -> Bundle:
-    """Find a weight's files, fetch them where needed, and check them against what was published.
+    """Find the files of pretrained weights, download them where needed, and verify them.
 
     Args:
-        name: A weight's name, or the folder of a bundle.
+        name: Name of pretrained weights, or the folder of a bundle.
         zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
-        whole: Also look for what a cache that timm filled lacks: card, run record, hashes of the images seen.
+        whole: Complete a cache that timm filled: model card, run record, hashes of the pretraining images.
         again: Hash the weights even if they were checked before.
 
     Returns:
         The bundle, its weights file verified.
 
     Raises:
-        UnknownNameError: There is no such weight.
-        ZooError: The zoo does not hold it, it cannot be fetched, or its file is not the published one.
+        UnknownNameError: There are no such weights.
+        ZooError: The zoo does not hold them, they cannot be downloaded, or their file is not the published one.
     """
     if isinstance(name, Path) or os.sep in name or (name not in WEIGHTS and Path(name).is_dir()):
         return open_bundle(Path(name))

@@ -1,4 +1,4 @@
-"""What weights are pretrained on: the study's three areas, their labels, and the three together."""
+"""Pretraining sources: the three areas of the study, their labels, and all together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Source:
     """One pretraining source: an area of medicine, its label set and the data sets that make it up.
 
     Attributes:
-        name: The middle part of a weight's name, for example ``"cxr"``.
+        name: The middle part of a name of weights, for example ``"cxr"``.
         title: The area in words.
         labels: Output names in the order of the classifier's rows.
-        task: ``"multilabel"``, ``"binary"`` or ``"ordinal"``: how the labels exclude one another.
+        task: ``"multilabel"``, ``"binary"`` or ``"ordinal"``.
         datasets: Names in ``training.datasets.DATASETS``.
         parts: For an aggregate, the sources it joins; else empty.
         crop: How an image that is not square becomes square: ``"squash"`` keeps the whole field,

@@ -1,4 +1,4 @@
-"""Files put onto the Hub: one commit, checked there."""
+"""Upload to the Hub: one commit, verified there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medzoo.zoo.verify import sha256_of
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What is on the Hub now.
+    """A commit on the Hub.
 
     Attributes:
         revision: The commit, 40 hex digits.
@@ -37,24 +37,24 @@ def upload(
     owned: Callable[[str], bool],
     token: str | None = None,
 ) -> Uploaded:
-    """Put files into a repository of the Hub, made where missing. Done again, it changes nothing.
+    """Upload files in one commit to a repository of the Hub, created where missing. Repeating it changes nothing.
 
-    Until the one commit is made, the repository holds what it held. A call that failed is mended by the same call.
+    A call that fails leaves the repository as it was, and can be repeated.
 
     Args:
         repo: ``org/name``.
-        files: What it is to hold, by name.
+        files: The files, by name.
         message: The title of the commit.
-        private: Make a private repository.
-        owned: Which names belong to the caller: such a file of the repository that is not among ``files`` is removed.
-        token: A token that may write there; by default the user's own.
+        private: Create a private repository.
+        owned: Returns whether a file name is the caller's: such files that are not among ``files`` are removed.
+        token: A token with write access; by default the user's own.
 
     Returns:
         The commit.
 
     Raises:
-        ZooError: There is no token, the repository is public and was to be private, the Hub refuses, or what it holds
-            afterwards is not what was sent.
+        ZooError: There is no token, the repository is public and should be private, the Hub refuses, or its files are
+            not those sent.
     """
     if token is None and get_token() is None:
         raise ZooError(f"publishing on the Hub needs a token that may write to {repo.partition('/')[0]}: {LOG_IN}")
@@ -80,18 +80,18 @@ def upload(
 
 
 def _check(api: HfApi, repo: str, revision: str, files: Sequence[Path]) -> None:
-    """Compare what the Hub says it holds with what was sent."""
-    held_out = {
+    """Compare the hashes of the files on the Hub with those sent."""
+    found = {
         entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id
         for entry in api.get_paths_info(repo, [file.name for file in files], revision=revision)
         if isinstance(entry, RepoFile)
     }
     for file in files:
-        if held_out.get(file.name) not in (sha256_of(file), _git_name(file)):
+        if found.get(file.name) not in (sha256_of(file), _git_name(file)):
             raise ZooError(f"{file.name} of {repo} on the Hub is not what was sent; run the same command again")
 
 
 def _git_name(file: Path) -> str:
-    """What git calls a file's content."""
+    """Compute the hash that git gives a file."""
     content = file.read_bytes()
     return hashlib.sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Files checked against what was published."""
+"""Verification of files by size and sha256."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medzoo.zoo.pins import Pin
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex."""
+    """Compute the sha256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -21,7 +21,7 @@ def sha256_of(path: Path) -> str:
 
 
 def pin_of(folder: Path, repo: str = "", revision: str = "") -> Pin:
-    """The pin of a bundle as it lies on disk.
+    """Compute the pin of a bundle on disk.
 
     Args:
         folder: The bundle.
@@ -33,15 +33,15 @@ def pin_of(folder: Path, repo: str = "", revision: str = "") -> Pin:
 
 
 def verify_file(path: Path, pin: Pin, *, again: bool = False) -> None:
-    """Check a weights file against its pin; a file checked before is not hashed again until it changes.
+    """Check a weights file against its pin; a file that was checked before is not hashed again until it changes.
 
     Args:
         path: The file.
-        pin: What it must be.
+        pin: Its pin.
         again: Hash it even if it was checked before.
 
     Raises:
-        ZooError: It cannot be read, or its size or hash is another.
+        ZooError: It cannot be read, or has another size or hash.
     """
     try:
         stat = path.stat()
@@ -61,15 +61,15 @@ def verify_file(path: Path, pin: Pin, *, again: bool = False) -> None:
 
 
 def verify_bundle(folder: Path, pin: Pin, *, again: bool = False) -> None:
-    """Check the two files that a model is made from against their pin.
+    """Check the weights and config of a bundle against their pin.
 
     Args:
         folder: The bundle.
-        pin: What it must be.
+        pin: Its pin.
         again: Hash the weights even if they were checked before.
 
     Raises:
-        ZooError: One of them is missing or is not the published one.
+        ZooError: One of them is missing or not the published one.
     """
     verify_file(folder / MODEL, pin, again=again)
     config = folder / CONFIG

@@ -1,4 +1,4 @@
-"""The nine starting points of the study, as one table."""
+"""The nine pretrained weights of the study, as one table."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ INITS = {"ri": "random", "in": "ImageNet"}
 
 @dataclass(frozen=True)
 class Weights:
-    """One starting point: an architecture, what it was pretrained on and what that began from.
+    """Pretrained weights: an architecture, the source of pretraining and its initialization.
 
     Attributes:
         name: ``<arch>_<source>_<init>``, or ``<arch>_in`` for the ImageNet baseline.
         arch: A timm architecture name.
         source: A name in ``medzoo.zoo.sources.SOURCES``, or ``None`` for the ImageNet baseline.
         init: ``"ri"`` (random) or ``"in"`` (ImageNet).
-        paper_name: The paper's name for it (Table 2 of doi:10.18280/ts.400123).
+        paper_name: Their name in the paper (Table 2 of doi:10.18280/ts.400123).
         timm_name: For the ImageNet baseline, timm's name of the weights, taken as they are.
     """
 
@@ -39,15 +39,15 @@ class Weights:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """A short description."""
         if self.source is None:
             return f"{self.arch}, ImageNet-1k weights as they are"
-        return f"{self.arch}, {SOURCES[self.source].title}, from {INITS[self.init]} start"
+        return f"{self.arch}, {SOURCES[self.source].title}, from {INITS[self.init]} initialization"
 
 
 def _study(arch: str) -> list[Weights]:
     paper = {"cxr": "CXR", "hwsi": "HWSI", "efi": "EFI", "all": "All"}
-    # The study's network starts from torchvision's weights; for others timm's default is taken.
+    # The study uses torchvision's weights; for other architectures timm's default is used.
     timm_name = f"{arch}.tv_in1k" if arch == "densenet121" else arch
     baseline = Weights(f"{arch}_in", arch, None, "in", "IN", timm_name=timm_name)
     return [baseline] + [
@@ -57,20 +57,20 @@ def _study(arch: str) -> list[Weights]:
     ]
 
 
-WEIGHTS: Registry[Weights] = Registry("weight", _study("densenet121"))
+WEIGHTS: Registry[Weights] = Registry("weights", _study("densenet121"))
 
 
 _FORM = re.compile(rf"(?P<arch>.+?)(?:_(?P<source>{'|'.join(SOURCES)})_(?P<init>{'|'.join(INITS)})|_in)")
 
 
 def find(name: str) -> Weights:
-    """A weight by name: one of the table's, or one of the same form for another timm architecture.
+    """Look up pretrained weights by name: of the table, or of the same form for another timm architecture.
 
     Args:
         name: For example ``"densenet121_all_in"`` or ``"resnet50_cxr_ri"``.
 
     Returns:
-        The weight.
+        The entry.
 
     Raises:
         UnknownNameError: The name is neither.
@@ -86,18 +86,18 @@ def find(name: str) -> Weights:
 
     if not timm.is_model(form["arch"]):
         return WEIGHTS[name]
-    return Registry("weight", _study(form["arch"]))[name]
+    return Registry("weights", _study(form["arch"]))[name]
 
 
 def list_models(pattern: str = "*", domain: str | None = None) -> list[str]:
-    """Names of the weights, in the table's order.
+    """List the names of the pretrained weights, in the table's order.
 
     Args:
         pattern: A shell pattern, for example ``"*_in"``.
         domain: Only weights of this source, for example ``"cxr"``.
 
     Returns:
-        The names; an empty list when none fits.
+        The names; an empty list when none matches.
 
     Raises:
         UnknownNameError: There is no such domain.
@@ -115,14 +115,14 @@ def list_models(pattern: str = "*", domain: str | None = None) -> list[str]:
 
 
 def arms(domain: str, arch: str = "densenet121") -> dict[str, str]:
-    """The five starts that the study compares on a target of one area.
+    """Return the five pretrained weights that the study compares on a target of one area.
 
     Args:
         domain: The target's area: ``"cxr"``, ``"hwsi"`` or ``"efi"``.
         arch: A timm architecture name.
 
     Returns:
-        Weight names under the paper's arm names, IN first.
+        Names of weights by the paper's names of its arms, IN first.
 
     Example:
         >>> arms("efi")["Domain_IN"]
