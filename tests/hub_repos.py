@@ -24,7 +24,8 @@ class Fault:
     Attributes:
         path: A regular expression that is looked for in ``METHOD path``.
         kind: An HTTP status, ``"drop"`` (the connection ends in the middle of the body), ``"flip"`` (one bit of the
-            body is another) or ``"slow"`` (the body comes over some seconds).
+            body is another), ``"slow"`` (the body comes over some seconds), ``"page"`` (a web page is sent instead) or
+            ``"portal"`` (the client is sent on to one).
         times: How many requests.
     """
 

@@ -24,7 +24,7 @@ import yaml
 from hub_repos import Fault, RefusedError, Repo, entry, is_large
 from hub_xet import XetStore
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 DATE = "2026-01-01T00:00:00.000Z"
@@ -61,6 +61,10 @@ class Hub:
             fault.times -= 1
         if fault is not None and isinstance(fault.kind, int):
             await JSONResponse({"error": "a fault"}, fault.kind, fault.headers)(scope, receive, send)
+            return
+        if fault is not None and fault.kind in ("page", "portal"):
+            page = HTMLResponse("<html>Welcome! Please log in.</html>")
+            await (page if fault.kind == "page" else RedirectResponse("/login"))(scope, receive, send)
             return
         try:
             response = await self.answer(request, path)
@@ -113,6 +117,9 @@ class Hub:
 
     async def root(self, request: Request) -> Response:
         return Response("a hub")
+
+    async def login(self, request: Request) -> Response:
+        return HTMLResponse("<html>Welcome! Please log in.</html>")
 
     async def whoami(self, request: Request) -> Response:
         user = self.user(request)
@@ -290,6 +297,7 @@ Handler = Callable[..., Awaitable[Response]]
 _ID = r"([^/]+/[^/]+?)"
 ROUTES: list[tuple[str, str, Handler]] = [
     ("GET HEAD", "/", Hub.root),
+    ("GET HEAD", "/login", Hub.login),
     ("GET", "/api/whoami-v2", Hub.whoami),
     ("POST", "/api/repos/create", Hub.create),
     ("POST", "/api/validate-yaml", Hub.validate_yaml),

@@ -191,8 +191,8 @@ def tensors(**change: object) -> dict[str, np.ndarray]:
         (tensors(), {**GOOD, "datasets": "a"}, "list of names"),
         (tensors(), {**GOOD, "schema": 2}, "update medzoo"),
         (tensors(), {**GOOD, "hash": "other"}, "update medzoo"),
-        (tensors(), [], "what it holds"),
-        (tensors(), None, "what it holds"),
+        (tensors(), [], "no description"),
+        (tensors(), None, "no description"),
     ],
 )
 def test_a_hostile_seen_file_is_refused(tmp_path: Path, content: dict, about: object, message: str) -> None:
@@ -205,7 +205,7 @@ def test_a_hostile_seen_file_is_refused(tmp_path: Path, content: dict, about: ob
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, ""])
 def test_metadata_that_is_not_json_is_refused(tmp_path: Path, text: str) -> None:
     save_file(tensors(), tmp_path / SEEN, metadata={"medzoo": text})
-    with pytest.raises(ZooError, match="what it holds"):
+    with pytest.raises(ZooError, match="no description"):
         read_seen(tmp_path / SEEN)
 
 

@@ -127,5 +127,7 @@ def test_on_the_command_line_it_is_one_line(
         "error: the disk is full (/data/x.csv); free some space and run the same command again\n"
     )
     monkeypatch.setattr("sys.argv", ["app", "fill", str(errno.EACCES)])
-    with pytest.raises(PermissionError):
+    with pytest.raises(SystemExit) as left:
         run(app)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("error: Permission denied (/data/x.csv); check the path and your rights")

@@ -126,7 +126,7 @@ def test_mirroring_what_is_not_there(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooError, match="is a file; give a folder"):
         mirror(tmp_path / "file", zoo=small)
-    with pytest.raises(ZooError, match=r"cannot hold a weight named '.*letters, digits"):
+    with pytest.raises(ZooError, match=r"cannot hold weights named '.*letters, digits"):
         mirror(tmp_path / "copy", [str(small / NAME)], small)
 
 

@@ -157,7 +157,7 @@ def test_an_architecture_that_timm_has_not(tiny: Path, tmp_path: Path) -> None:
 def test_a_pickle_is_never_loaded(tiny: Path, tmp_path: Path, name: str) -> None:
     bad = copytree(tiny, tmp_path / "bad")
     (bad / "model.safetensors").rename(bad / name)
-    with pytest.raises(ZooError, match=rf"it has no model.safetensors; {name} may run code .* is never loaded"):
+    with pytest.raises(ZooError, match=rf"it has no model.safetensors; of {name}: .* may run code .* is never loaded"):
         medzoo.create_model(bad)
 
 

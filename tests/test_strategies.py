@@ -407,7 +407,7 @@ def test_other_torchvision_classifiers_train_whole(arch: str, head: str, tmp_pat
     report = finetune(model, DATA, image_size=32, **QUICK)
     assert report.model is model
     assert model.get_submodule(head)[-1].out_features == 3
-    with pytest.raises(MedzooError, match=r"a bundle names a timm network, and torchvision \w+ is none"):
+    with pytest.raises(MedzooError, match=r"a bundle holds a timm network, and torchvision \w+ is not one"):
         report.save(tmp_path / "mine")
     assert not list(tmp_path.iterdir())
     with pytest.raises(MedzooError, match="needs the features of a timm network"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import sys
@@ -47,6 +48,9 @@ def run(app: typer.Typer) -> NoReturn:
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.DEBUG if debug else logging.WARNING)
     keep_memory()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console may lack the letters of a file's name
     try:
         app(args=arguments)
     except MedzooError as error:
@@ -54,18 +58,28 @@ def run(app: typer.Typer) -> NoReturn:
             raise
         sys.stderr.write(f"error: {error}\n" + "".join(f"  {line}\n" for line in error.details))
         sys.exit(2)
-    except OSError as error:
-        from medzoo.core.atomic import is_full
-
-        if debug or not is_full(error):
+    except (OSError, UnicodeError) as error:
+        if debug:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"error: the disk is full{where}; free some space and run the same command again\n")
+        sys.stderr.write(f"error: {_worded(error)}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
     sys.exit(0)
+
+
+def _worded(error: OSError | UnicodeError) -> str:
+    """Word an error of the system in one line."""
+    if isinstance(error, UnicodeError):
+        return f"a text has another encoding than UTF-8 ({error}); save it as UTF-8 ({DEBUG} shows where it is read)"
+    from medzoo.core.atomic import is_full
+
+    where = f" ({str(error.filename)[:200]})" if error.filename else ""
+    if is_full(error):
+        return f"the disk is full{where}; free some space and run the same command again"
+    reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    return f"{reason}{where}; check the path and your rights to it ({DEBUG} shows where it is used)"
 
 
 def keep_memory() -> None:

@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from medzoo.core.errors import DiskFullError
+from medzoo.core.errors import DiskFullError, InUseError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_IN_USE = frozenset({5, 32, 33, 1224})  # Windows: access denied, sharing or lock violation, mapped file
 _CODE = re.compile(r"\(os error (\d+)\)")  # the system's error code in a message of safetensors
 
 
@@ -67,13 +70,13 @@ def replacing_file(path: Path) -> Iterator[Path]:
     Raises:
         DiskFullError: The disk is full; the old file is untouched.
     """
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    temporary = path.parent / f".{_short(path)}.{os.getpid()}"
     with needing_room(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             temporary.chmod(0o644)  # some writers make files that only their owner can read
-            temporary.replace(path)
+            _move(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -112,19 +115,46 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """
     with needing_room(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{_short(folder)}.", dir=folder.parent))
         try:
             new = temporary / "new"
             new.mkdir()
             yield new
             old = temporary / "old"
             if folder.exists():
-                folder.rename(old)
+                _move(folder, old)
             try:
-                new.rename(folder)
+                _move(new, folder)
             except OSError:
                 if old.exists():
-                    old.rename(folder)
+                    _move(old, folder)
                 raise
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            if folder.exists() or not (temporary / "old").exists():  # else the old one lies there alone
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _short(path: Path) -> str:
+    """Shorten a file's name, so that a longer one beside it is no longer than a file system allows."""
+    name = path.name.encode(errors="backslashreplace")
+    return f"{path.name[:20]}.{zlib.crc32(name):08x}"
+
+
+def _move(source: Path, target: Path) -> None:
+    """Put a file or folder in place; Windows refuses while another program has the old one open or mapped.
+
+    A virus scanner or an indexer closes it within a second, a network that maps its weights does not.
+    """
+    for wait in (0.05, 0.1, 0.2, 0.4, 0.8, None):
+        try:
+            source.replace(target)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _IN_USE:
+                raise
+            if wait is None:
+                raise InUseError(
+                    f"{target} cannot be replaced: another program has it open. Close it (or the Python session that "
+                    "loaded it) and run the same command again"
+                ) from error
+            time.sleep(wait)

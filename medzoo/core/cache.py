@@ -57,4 +57,4 @@ def _stamp(path: Path) -> Path:
 
 
 def _key(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(str(path.resolve()).encode(errors="backslashreplace")).hexdigest()

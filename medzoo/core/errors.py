@@ -59,3 +59,7 @@ class RunError(MedzooError):
 
 class DiskFullError(MedzooError, OSError):
     """A full disk; an ``OSError`` too, for callers that can do without the file."""
+
+
+class InUseError(MedzooError, OSError):
+    """A file that another program has open, which Windows does not replace."""

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from medzoo.core.errors import UnknownNameError
 
 _SHOWN = 20  # names in an error; ImageNet has a thousand
+_LONGEST = 100  # characters of an unknown name
 
 
 class Named(Protocol):
@@ -83,11 +84,12 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
         >>> unknown("head", "mpl", ["mlp", "linear"])
         "no head named 'mpl'; did you mean 'mlp'?"
     """
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+    names, text = list(known), str(name)[:_LONGEST]
+    given = f"{text!r}" if len(str(name)) <= _LONGEST else f"{text!r}... ({len(str(name)):,} characters)"
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.6)
     if near:
-        return f"no {kind} named {name!r}; did you mean {' or '.join(map(repr, near))}?"
+        return f"no {kind} named {given}; did you mean {' or '.join(map(repr, near))}?"
     if len(names) <= _SHOWN:
-        return f"no {kind} named {name!r}; known: {', '.join(names) or 'none'}"
-    shown = difflib.get_close_matches(str(name), names, n=_SHOWN, cutoff=0.0)
-    return f"no {kind} named {name!r}; known: {', '.join(shown)} and {len(names) - _SHOWN:,} more"
+        return f"no {kind} named {given}; known: {', '.join(names) or 'none'}"
+    shown = difflib.get_close_matches(text, names, n=_SHOWN, cutoff=0.0)
+    return f"no {kind} named {given}; known: {', '.join(shown)} and {len(names) - _SHOWN:,} more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,8 @@ _DRAWING = frozenset(
     }
 )
 
+
+_OLD = re.compile(r"\.(norm|relu|conv)\.\d\.")
 
 # Values that a network may have beyond the bytes of its file: those of blocks truncated after it is built.
 _SLACK = 100_000_000
@@ -92,7 +95,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ZooError(f"{path} cannot be read as safetensors ({error}); fetch it again") from error
+        raise ZooError(f"{path} cannot be read as safetensors ({_reason(path, error)})") from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say what a file is that is not safetensors."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as missing:
+        return f"{missing.strerror}; check the path"
+    if start in (b"PK", b"\x80\x02"):  # torch.save's zip, and its older form
+        return (
+            "it is a file of torch.save, which may run code when it is read; write its tensors with "
+            "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
+        )
+    return f"{error}; fetch it again"
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
@@ -120,12 +138,26 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
     )
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise ZooError(f"{origin} does not fit {type(model).__name__}: {'; '.join(wrong[:3])}{more}")
+        hint = _hint(list(want), list(have))
+        raise ZooError(f"{origin} does not fit {type(model).__name__}: {'; '.join(wrong[:3])}{more}{hint}")
     # Copies, into the model's own memory and type. As they lie in the file they are not aligned, which changes the
     # order of sums and so the last bits of what other libraries compute from the same weights.
     with torch.no_grad():
         for key, tensor in empty.items():
             tensor.copy_(tensors[key])
+
+
+def _hint(want: list[str], have: list[str]) -> str:
+    """Name the two usual reasons for names that do not fit: a wrapper's prefix, and torchvision's old names."""
+    prefixes = {name.removesuffix(want[0]) for name in have if name.endswith(f".{want[0]}")}
+    if prefixes and want[0] not in have:
+        return (
+            f". Its names begin with {prefixes.pop()!r:.80}, as those of a wrapper such as DataParallel do: save the "
+            "state_dict() of the network inside it"
+        )
+    if any(_OLD.search(name) for name in have):
+        return ". Names such as 'norm.1' are those of torchvision's old files: rename them to 'norm1', or save it again"
+    return ""
 
 
 def load_bundle(bundle: Bundle) -> Model:

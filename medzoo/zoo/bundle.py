@@ -27,8 +27,15 @@ LICENSE = "LICENSE"
 MAX_JSON = 1 << 26  # bytes; the run record of a thousand epochs is a hundredth of it
 _SUFFIXES = (".safetensors", ".json", ".md", ".csv", ".png")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
 _ARCH = re.compile(r"[a-z0-9][a-z0-9_]{0,99}")
 _MAX_SIZE = 8192
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_PICKLES = (".bin", ".pth", ".pt", ".ckpt")
+_PICKLE = (
+    "such a file may run code when it is read and is never loaded; write its tensors with "
+    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
+)
 _MAX_CLASSES = 100_000
 
 
@@ -93,7 +100,17 @@ def is_bundle_file(name: str) -> bool:
         >>> [name for name in ("config.json", "LICENSE", "pytorch_model.bin", "a/b.json") if is_bundle_file(name)]
         ['config.json', 'LICENSE']
     """
-    return bool(_FILE.fullmatch(name)) and (name == LICENSE or name.endswith(_SUFFIXES))
+    return bool(_FILE.fullmatch(name)) and not is_reserved(name) and (name == LICENSE or name.endswith(_SUFFIXES))
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether Windows refuses a file or folder of that name, or drops its last dot.
+
+    Example:
+        >>> [name for name in ("aux.json", "COM1", "v1.", "console") if is_reserved(name)]
+        ['aux.json', 'COM1', 'v1.']
+    """
+    return bool(_RESERVED.fullmatch(name))
 
 
 def bundle_files(folder: Path) -> list[Path]:
@@ -134,11 +151,10 @@ def open_bundle(folder: Path) -> Bundle:
     Raises:
         ZooError: A file is missing, or the config is invalid.
     """
-    for name in (CONFIG, MODEL):
-        if not (folder / name).is_file():
-            pickles = [p.name for p in folder.glob("*") if p.suffix in (".bin", ".pth", ".pt", ".ckpt")]
-            why = f"; {pickles[0]} may run code when it is read and is never loaded" if pickles else ""
-            raise ZooError(f"{folder} is not a bundle: it has no {name}{why}")
+    try:
+        _check_files(folder)
+    except OSError as error:
+        raise ZooError(f"{folder!s:.200} cannot be opened ({error.strerror}); give the folder of a bundle") from error
     config = read_json(folder / CONFIG)
     try:
         bundle = Bundle(folder, config)
@@ -148,6 +164,24 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder / CONFIG} is not a bundle's config ({error!r:.300}); fetch or make it again"
         ) from error
     return bundle
+
+
+def _check_files(folder: Path) -> None:
+    if folder.is_file():
+        how = f": {_PICKLE}" if folder.suffix in _PICKLES else "; give the folder of a bundle"
+        raise ZooError(f"{folder} is a file, not a bundle{how}")
+    for name in (CONFIG, MODEL):
+        if not (folder / name).is_file():
+            pickles = [path.name for path in folder.glob("*") if path.suffix in _PICKLES]
+            why = f"; of {pickles[0]}: {_PICKLE}" if pickles else ""
+            raise ZooError(f"{folder} is not a bundle: it has no {name}{why}")
+    for path in (folder / CONFIG, folder / MODEL):
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise ZooError(
+                    f"{path} is a Git LFS pointer, not the file itself: it was cloned without Git LFS. Run 'git lfs "
+                    "install' and 'git lfs pull' in its folder"
+                )
 
 
 def _check_config(bundle: Bundle) -> None:

@@ -7,6 +7,7 @@ The client's settings mean what they mean everywhere: ``HF_ENDPOINT``, ``HF_HOME
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
+    FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
@@ -147,13 +149,15 @@ def _cached(repo: str, revision: str | None) -> Path | None:
 def _reach(where: str) -> None:
     """Fail within seconds where nothing answers; the client itself would retry for half a minute."""
     try:
-        get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        answer = get_session().head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except CLIENT_ERRORS as error:
         raise ZooError(
             f"{where} is not in the cache {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} does not answer "
             f"({_line(error)}); check the network, the proxy (HTTPS_PROXY) or HF_ENDPOINT, or copy a zoo here with "
             "'medzoo mirror'"
         ) from error
+    if answer.status_code in (403, 407, 511):  # the Hub's front page is open to all
+        raise ZooError(f"{where} {_intercepted(answer.status_code)}")
 
 
 @contextmanager
@@ -175,7 +179,10 @@ def explained(where: str) -> Iterator[None]:
 def _meaning(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         return _meaning(error.__cause__)  # an upload that failed
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, FileMetadataError):
+        error = error.__cause__
     meanings = (
+        ((json.JSONDecodeError, FileMetadataError), _intercepted("a web page")),
         (GatedRepoError, f"is gated: request access at {constants.ENDPOINT}; then it needs a token: {LOG_IN}"),
         (DisabledRepoError, "has been disabled by the Hub"),
         (RepositoryNotFoundError, f"does not exist, or is private and needs a token with read access: {LOG_IN}"),
@@ -187,6 +194,8 @@ def _meaning(error: BaseException) -> str:
         if isinstance(error, kind):
             return meaning
     answer = getattr(error, "response", None)
+    if answer is not None and answer.status_code == 403 and not _OURS & {key.lower() for key in answer.headers}:
+        return _intercepted(403)
     if answer is not None:
         return _STATUS.get(answer.status_code, "failed: the Hub answered {line}").format(line=_line(error))
     if getattr(error, "errno", None) in _FULL:
@@ -194,6 +203,18 @@ def _meaning(error: BaseException) -> str:
     if getattr(error, "errno", None) in _READ_ONLY:
         return f"cannot be written: {_line(error)}; set HF_HOME to a folder that can be written to"
     return f"cannot be downloaded: {_line(error)}"
+
+
+_OURS = {"x-error-code", "x-error-message"}  # of the Hub's own refusals
+
+
+def _intercepted(answer: object) -> str:
+    """Word an answer that is not the Hub's."""
+    return (
+        f"cannot be reached: a network's login page, a proxy or a firewall answers in place of {constants.ENDPOINT} "
+        f"({answer}). Open it in a browser and log in to the network, ask for access to it, or copy a zoo here with "
+        "'medzoo mirror'"
+    )
 
 
 _STATUS = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from medzoo.core.atomic import replacing_file
 from medzoo.core.cache import locked
 from medzoo.core.errors import ZooError
-from medzoo.zoo.bundle import read_json
+from medzoo.zoo.bundle import is_reserved, read_json
 
 INDEX = "index.json"
 PINS = Path(__file__).with_name("pins.json")
@@ -84,7 +84,9 @@ def check_names(names: Iterable[str], origin: Path) -> None:
     """
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ZooError(f"{origin} cannot hold a weight named {name!r:.80}: letters, digits, '.', '_' and '-' only")
+            raise ZooError(f"{origin} cannot hold weights named {name!r:.80}: letters, digits, '.', '_' and '-' only")
+        if is_reserved(name):
+            raise ZooError(f"{origin} cannot hold weights named {name!r}: Windows allows no folder of that name")
 
 
 def pins_text(pins: Mapping[str, Pin]) -> str:

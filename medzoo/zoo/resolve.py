@@ -76,7 +76,7 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
         UnknownNameError: There are no such weights.
         ZooError: The zoo does not hold them, they cannot be downloaded, or their file is not the published one.
     """
-    if isinstance(name, Path) or os.sep in name or (name not in WEIGHTS and Path(name).is_dir()):
+    if isinstance(name, Path) or _is_path(name):
         return open_bundle(Path(name))
     location, pins = zoo_location(zoo), published(zoo)
     if name not in pins:
@@ -91,6 +91,16 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
     bundle = open_bundle(folder)
     verify_bundle(folder, pin, again=again)
     return bundle
+
+
+def _is_path(name: str) -> bool:
+    """Return whether a text is a path and no name: it has a separator, or is a folder or a file with a suffix here."""
+    if "/" in name or os.sep in name:
+        return True
+    try:
+        return name not in WEIGHTS and (Path(name).is_dir() or ("." in name and Path(name).is_file()))
+    except (OSError, ValueError):  # too long, or with a zero in it
+        return False
 
 
 def _unpublished(name: str, location: str, pins: Mapping[str, Pin], whole: bool) -> Bundle:
