@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from hub_server import Fault, Hub, Repo, connected
 from makers import write_pins
@@ -97,3 +98,21 @@ def test_a_cache_without_symbolic_links(hub: Hub, tiny: Path, monkeypatch: pytes
     assert bundle.weights.read_bytes() == (tiny / "model.safetensors").read_bytes()
     bundle.weights.write_bytes(b"rotten")
     assert medzoo.create_model(NAME, zoo=ZOO).medzoo.loaded > 0
+
+
+# ---- progress bars
+
+
+def test_the_clients_bars_are_quiet_where_there_is_no_terminal(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = loading()
+    folder, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    assert Path(folder.strip(), "model.safetensors").is_file()
+
+
+def test_the_clients_bars_stay_as_they_were(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_PROGRESS_BARS", None)
+    huggingface_hub.utils.enable_progress_bars()
+    resolve(NAME, ZOO)
+    assert not huggingface_hub.utils.are_progress_bars_disabled()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import get_session
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+    get_session,
+)
 
 from medzoo.core.cache import locked
 from medzoo.core.errors import ZooError
@@ -171,9 +177,23 @@ def explained(where: str) -> Iterator[None]:
         ZooError: The body failed.
     """
     try:
-        yield
+        with _bars_on_terminal():
+            yield
     except CLIENT_ERRORS as error:
         raise ZooError(f"{where} {_meaning(error)}") from error
+
+
+@contextmanager
+def _bars_on_terminal() -> Iterator[None]:
+    """Hide the client's progress bars where stderr is no terminal, unless the user's environment asks for them."""
+    if sys.stderr.isatty() or constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _meaning(error: BaseException) -> str:
