@@ -93,7 +93,7 @@ def image_hashes(arrays: Iterable[NDArray[Any]]) -> NDArray[np.uint8]:
 
 
 def _one_or_three(array: NDArray[Any]) -> NDArray[Any]:
-    """The image as [H, W] where it is grey, else [H, W, 3]."""
+    """Return the image as [H, W] where it is grey, else [H, W, 3]."""
     shape = "x".join(map(str, array.shape))
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)) or not array.size:
         raise InputError(f"cannot hash an array of shape {shape or '()'}; give [H, W], [H, W, 1] or [H, W, 3]")
@@ -116,7 +116,7 @@ def _digest(pixels: NDArray[Any]) -> bytes:
 
 
 def _signs(pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """``bool [256]``: which of the lowest cosine frequencies of the grey image are positive."""
+    """Return which of the lowest cosine frequencies of the grey image are positive, ``bool [256]``."""
     small = _shrink(_shrink(pixels).swapaxes(0, 1)).swapaxes(0, 1)
     grey = small if small.ndim == 2 else small @ _LUMA
     spectrum = _COSINES @ grey @ _COSINES.T
@@ -127,7 +127,7 @@ def _signs(pixels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _shrink(array: NDArray[Any]) -> NDArray[np.float64]:
-    """The first axis averaged by area to the grid, ``float64 [32, ...]``.
+    """Average the first axis by area to the grid, ``float64 [32, ...]``.
 
     Plain sums rather than a matrix product: faster on large images, and no slower where other work keeps the cores
     busy, when the threads of a small product wait for one another a hundred times as long as they compute.

@@ -1,4 +1,4 @@
-"""Which images of a data set a weight has seen in pretraining: exact copies, near copies, and the same patients."""
+"""The result of an audit: images that are copies of those of pretraining, or of the same patients."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _check(archive: Path, pins: dict[str, Pin]) -> None:
 
 
 def _pin(name: str, bundle: Bundle, zoo: str | Path | None) -> Pin:
-    """Return a weight's pin in the zoo; for the baseline that timm publishes, that of the fetched files."""
+    """Return the pin in the zoo; for the baseline that timm publishes, that of the downloaded files."""
     return published(zoo).get(name) or pin_of(bundle.folder)
 
 
