@@ -1,4 +1,4 @@
-"""``audit``: which images, and which patients, of a data set a weight was pretrained on."""
+"""``audit``: which images and patients of a data set were part of pretraining."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from medzoo.zoo.resolve import resolve
 
 
 def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Audit:
-    """Find the images of a data set that a weight has seen in pretraining, and those of patients it has seen.
+    """Find the images of a data set that were seen in pretraining, and those of seen patients.
 
     A copy is found at another size, in another encoding and with other brightness or contrast; not when it is flipped,
-    turned, cropped or equalised (``medzoo.contamination.perceptual_hash.image_hash`` says what was measured). "Seen"
-    means trained on: images that were held out to validate the weight changed nothing in it and do not count.
+    rotated, cropped or equalised (measured in ``medzoo.contamination.perceptual_hash.image_hash``). "Seen" means trained
+    on: images that were held out for validation do not count.
 
     Args:
         data: A folder (every image below it; no labels are needed), or anything else that ``finetune`` takes.
-        weight: A weight's name, or the folder of a bundle.
+        weight: Name of pretrained weights, or the folder of a bundle.
         zoo: As in ``medzoo.create_model``.
 
     Returns:
-        What was found, one row for each image; print it, or see ``.table()``, ``.seen`` and ``.to_dict()``.
+        One row for each image; print it, or see ``.table()``, ``.seen`` and ``.to_dict()``.
 
     Raises:
-        ZooError: The weight cannot be found, or does not tell what it has seen.
+        ZooError: The weights cannot be found, or do not list the images of their pretraining.
         DataError: There is no image, or one cannot be read.
 
     Example:
@@ -48,38 +48,38 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
 
 
 def seen_by(weight: str | Path, zoo: str | Path | None = None) -> Seen:
-    """What a weight has seen.
+    """Read the images that pretrained weights have seen.
 
     Args:
-        weight: A weight's name, or the folder of a bundle.
+        weight: Name of pretrained weights, or the folder of a bundle.
         zoo: As in ``medzoo.create_model``.
 
     Raises:
-        ZooError: The weight cannot be found, or does not tell.
+        ZooError: The weights cannot be found, or do not list them.
     """
     return read_seen(resolve(weight, zoo, whole=True).folder / SEEN)
 
 
 def audit_images(data: ImageDataset[Images], seen: Seen) -> Audit:
-    """Audit a data set against what is known to have been seen, by one weight or, joined, by several.
+    """Audit a data set against the seen images of one pretraining or, joined, of several.
 
     Args:
-        data: The data set; its labels do not matter.
-        seen: What was seen.
+        data: The data set; its labels are not used.
+        seen: The seen images.
     """
     return _audit(data, hashes_of(data), seen)
 
 
 def leave_out(data: ImageDataset[Images], geometry: Geometry, seen: Seen) -> tuple[Examples, Audit]:
-    """Decode a data set without the images that were seen, and without the patients.
+    """Decode a data set without the seen images and the images of seen patients.
 
     Args:
         data: The data set.
         geometry: The size at which it is decoded.
-        seen: What was seen, by one weight or, joined, by all that are to be compared.
+        seen: The seen images, joined where several weights are compared.
 
     Returns:
-        What is left, decoded, and what was found.
+        The remaining images, decoded, and the audit.
 
     Raises:
         DataError: Nothing is left, or an image cannot be read.

@@ -13,19 +13,19 @@ from medzoo.data.decoding import Images
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_buffer import room_for
 
-# Every hash that is compared with another is taken of this: the whole image, never a crop, whatever size and crop a
-# network is fed. The same file then gives the same pixels here and where the weight was made.
+# All hashes are computed at this size and of the whole image, whatever size and crop a network takes: the same file
+# then gives the same pixels here and in pretraining.
 FRAME = Geometry(224, 224, "squash", 3)
 
 
 def hashes_of(data: ImageDataset[Images]) -> NDArray[np.uint8]:
     """Hash the images of a data set, decoded on all cores.
 
-    A torch ``Dataset`` is taken as it gives its images, so one that crops or turns them hides copies, and so does a
-    data set that was decoded with a centre crop.
+    Images are hashed as a torch ``Dataset`` returns them: one that crops or rotates them hides copies, as does a data set
+    that was decoded with a centre crop.
 
     Args:
-        data: N images; their labels do not matter.
+        data: N images; their labels are not used.
 
     Returns:
         ``uint8 [N, 48]``, see ``medzoo.contamination.perceptual_hash.image_hash``.
