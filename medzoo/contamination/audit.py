@@ -24,8 +24,8 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
     """Find the images of a data set that were seen in pretraining, and those of seen patients.
 
     A copy is found at another size, in another encoding and with other brightness or contrast; not when it is flipped,
-    rotated, cropped or equalised (measured in ``medzoo.contamination.perceptual_hash.image_hash``). "Seen" means trained
-    on: images that were held out for validation do not count.
+    rotated, cropped or equalised (measured in ``medzoo.contamination.perceptual_hash.image_hash``). "Seen" means
+    trained on: images that were held out for validation do not count.
 
     Args:
         data: A folder (every image below it; no labels are needed), or anything else that ``finetune`` takes.

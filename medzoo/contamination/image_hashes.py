@@ -21,8 +21,8 @@ FRAME = Geometry(224, 224, "squash", 3)
 def hashes_of(data: ImageDataset[Images]) -> NDArray[np.uint8]:
     """Hash the images of a data set, decoded on all cores.
 
-    Images are hashed as a torch ``Dataset`` returns them: one that crops or rotates them hides copies, as does a data set
-    that was decoded with a centre crop.
+    Images are hashed as a torch ``Dataset`` returns them: one that crops or rotates them hides copies, as does a data
+    set that was decoded with a centre crop.
 
     Args:
         data: N images; their labels are not used.
