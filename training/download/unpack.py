@@ -119,7 +119,7 @@ def unpack(
 
 
 class _Members:
-    """What the archive has held so far; refuses what must not be unpacked."""
+    """The members read so far; refuses those that must not be unpacked."""
 
     def __init__(self, max_bytes: int, max_members: int) -> None:
         self.max_bytes, self.max_members = max_bytes, max_members

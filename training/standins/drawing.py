@@ -7,13 +7,13 @@ what all of its images share, the image's own generator everything else. Sizes a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 Generator = np.random.Generator
@@ -22,7 +22,7 @@ Generator = np.random.Generator
 class Shadows(NamedTuple):
     """Shadows of a finding: their number, height in the lung (0 apex to 1 base), half axes and brightness."""
 
-    count: int
+    number: int
     top: float
     bottom: float
     height: float
@@ -125,7 +125,7 @@ def draw_xray(person: Generator, own: Generator, findings: Iterable[str], size: 
     image = 0.62 - (0.38 + 0.03 * _noise(own, size, size[0] / 8)) * lungs + 0.04 * ribs * (np.abs(x) < 0.75)
     image += 0.3 * _disc(y - 0.35, x - 0.1, 0.3, heart) * lungs + 0.1 * (np.abs(x) < 0.1)
     for shadows in map(FINDINGS.__getitem__, names):
-        for _ in range(shadows.count):
+        for _ in range(shadows.number):
             v, u = own.uniform(shadows.top, shadows.bottom), own.choice([-1, 1]) * own.uniform(0.25, 0.55)
             scale = own.uniform(0.85, 1.15)
             shape = _disc(y + 0.65 - 1.15 * v, x - u, scale * shadows.height, scale * shadows.width)
@@ -190,11 +190,11 @@ def draw_fundus(person: Generator, own: Generator, grade: int, side: int, size: 
         (60, 80, 3)
     """
     y, x = _grid(size)
-    x = x * np.float32(size[1] / size[0])
+    x *= np.float32(size[1] / size[0])
     reach, disc = person.uniform(0.9, 1.1), side * person.uniform(0.46, 0.56)
     red = person.uniform(0.6, 0.85)
-    image = np.array([red, red * person.uniform(0.4, 0.56), red * person.uniform(0.12, 0.28)], np.float32)
-    image = image * (1 + 0.05 * _noise(own, size, size[0] / 4)[..., None])
+    tint = np.array([red, red * person.uniform(0.4, 0.56), red * person.uniform(0.12, 0.28)], np.float32)
+    image: Field = tint * (1 + 0.05 * _noise(own, size, size[0] / 4)[..., None])
     image = _blend(image, (1.0, 0.86, 0.56), 0.9 * _disc(y, x - disc, 0.17, 0.15))
     canvas = Image.new("L", (2 * size[1], 2 * size[0]))
     pen, along = ImageDraw.Draw(canvas), np.linspace(0, 1, 20)
@@ -221,8 +221,9 @@ def _grid(size: Size) -> tuple[Field, Field]:
 def _lungs(person: Generator, size: Size) -> tuple[Field, Field, Field]:
     """Return a person's lungs (1 inside), and the coordinates in the chest's frame."""
     y, x = _grid(size)
-    y = (y - person.normal(0, 0.05)) * person.uniform(0.9, 1.1)
-    x = (x - person.normal(0, 0.05)) * person.uniform(0.9, 1.1)
+    for axis in (y, x):  # where the person stands, and how large
+        axis -= person.normal(0, 0.05)
+        axis *= person.uniform(0.9, 1.1)
     height, width = person.uniform(0.58, 0.64), person.uniform(0.27, 0.31)
     return _disc(y + 0.08, np.abs(x) - 0.4, height, width), y, x
 
@@ -259,7 +260,7 @@ def _cover(canvas: Image.Image) -> Field:
 
 
 def _blend(image: Field, colour: tuple[float, float, float], cover: Field) -> Field:
-    return image + cover[..., None] * (np.float32(colour) - image)
+    return image + cover[..., None] * (np.array(colour, np.float32) - image)
 
 
 def _bytes(image: NDArray[np.generic]) -> Pixels:

@@ -1,4 +1,4 @@
-"""The eye sets: EyePACS, Messidor and DeepDRiD."""
+"""Layouts of the eye sets: EyePACS, Messidor and DeepDRiD."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tissue sets: BreakHis and Kather 2016."""
+"""Layouts of the tissue sets: BreakHis and Kather 2016."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chest X-ray sets: ChestX-ray14, Shenzhen and COVID-19 Radiography."""
+"""Layouts of the chest X-ray sets: ChestX-ray14, Shenzhen and COVID-19 Radiography."""
 
 from __future__ import annotations
 
