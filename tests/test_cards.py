@@ -195,9 +195,9 @@ def test_evidence_is_read_from_a_work_folder(evidence: Evidence, tmp_path: Path)
     results = evidence.results[0].save(tmp_path / "study" / "results")
     found = read_evidence(tmp_path)
     assert (found.records, found.audits[NAME]) == (evidence.records, evidence.audits[NAME])
-    assert transfers(NAME, found.outcomes) == transfers(NAME, evidence.results)
+    assert transfers(NAME, found.results) == transfers(NAME, evidence.results)
     results.write_text("[")
-    with pytest.raises(RunError, match=r"deepdrid.json cannot be read .*; run the study again, or take it away"):
+    with pytest.raises(RunError, match=r"deepdrid.json cannot be read .*; run the study again, or remove it"):
         read_evidence(tmp_path)
 
 
@@ -218,7 +218,7 @@ def test_the_gallery_needs_nothing_from_elsewhere_and_runs_nothing_of_a_records(
     assert page.count("not trained yet</span>") == len(WEIGHTS) - 2
     write_site(tmp_path / "site", evidence)  # an earlier gallery is replaced
     (tmp_path / "site" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="holds something else than a gallery"):
+    with pytest.raises(RunError, match="no gallery"):
         write_site(tmp_path / "site", evidence)
     assert (tmp_path / "site" / "notes.txt").read_text() == "mine"
 

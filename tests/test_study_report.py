@@ -138,7 +138,7 @@ def test_the_summary_says_what_the_intervals_say(outcomes: list[TargetResult]) -
 
 def test_a_negative_result_is_said() -> None:
     said = summary([outcome("crc_val_he_7k", (1.0, 1.0, 1.0))])
-    assert "On no target can any start be told from the baseline by these data." in said
+    assert "On no target do these data show a difference between any arm and the baseline." in said
     assert "Domain_RI beside IN, 1 target: too close to call in all." in said
 
 

@@ -78,7 +78,7 @@ def write_site(folder: Path, evidence: Evidence) -> Path:
         RunError: The folder holds other files.
     """
     if folder.exists() and not (folder.is_dir() and all(file.suffix == ".html" for file in folder.iterdir())):
-        raise RunError(f"{folder} holds files that are no gallery's and would be lost; give another folder")
+        raise RunError(f"{folder} holds files that are no gallery and would be lost; give another folder")
     entries = [_entry(weight, evidence) for weight in WEIGHTS.values()]
     targets = [name for name in DATASETS if any(name in entry.transfer for entry in entries)]
     # No raw HTML: names of data sets may be anything.

@@ -166,8 +166,8 @@ def draw_tissue(person: Generator, own: Generator, kind: str, size: Size, zoom: 
     solid, blue = 1 - _cover(holes), _cover(nuclei)
     pink = tissue.pink * (1 + 0.25 * _noise(own, size, 12 * zoom)) * solid * (1 - 0.6 * blue)
     blue = 1.1 * blue * solid * (1 + 0.2 * _noise(own, size, 3 * zoom)) + 0.1 * solid * (tissue.pink > 0.1)
-    stain = np.array([[0.70, 0.82, 0.34], [0.10, 0.70, 0.30]], np.float32)  # optical density in red, green and blue
-    stain = stain * person.uniform(0.8, 1.2, (2, 1)) + person.normal(0, 0.035, (2, 3))
+    density = np.array([[0.70, 0.82, 0.34], [0.10, 0.70, 0.30]])  # of both stains, in red, green and blue
+    stain = density * person.uniform(0.8, 1.2, (2, 1)) + person.normal(0, 0.035, (2, 3))
     image = np.exp(-np.stack([blue, pink], -1) @ stain) * own.uniform(0.92, 1.04)
     return _bytes(image + 0.012 * own.standard_normal((*size, 1)))
 
