@@ -289,7 +289,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a huge variance": (tensors(lambda t: t["bn1.running_var"].fill_(1e9)), r"bn1\.running_var holds .* to 1e\+09"),
     "a huge mean": (tensors(lambda t: t["bn1.running_mean"].fill_(-1e5)), r"bn1\.running_mean holds means"),
     "a card without metadata": (lambda b: (b / "README.md").write_text("# x\n"), "no metadata between"),
-    "a card that is no YAML": (card("license: other", "license: [other"), "is not a card that the Hub takes"),
+    "a card that is no YAML": (card("license: other", "license: [other"), "is not a card that the Hub accepts"),
     "a card with code": (card("license: other", "license: !!python/object/apply:os.getcwd []"), "not a card"),
     "a card of aliases": (card("language: en", "language: &a [x]\nx: *a"), "refers to itself with an alias"),
     "a card without licence": (card("license: other", "licence: other"), "no license or no tags"),
@@ -298,7 +298,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda b: (b / "run.json").write_text("{}"),
         "is of kind None, expected pretrain or import",
     ),
-    "a record in part": (json_file("run.json", lambda r: r.pop("environment")), "is not whole: it has no environment"),
+    "a record in part": (json_file("run.json", lambda r: r.pop("environment")), "is not complete: it has no environment"),
     "a run that was cut": (json_file("run.json", lambda r: r["history"].clear()), "records 0 of 1 epochs"),
     "another's record": (json_file("run.json", lambda r: r.update(name="x")), "is the record of 'x'"),
     "a record of no data": (json_file("run.json", lambda r: r.update(data=[])), "names no data set"),
@@ -356,12 +356,12 @@ def test_the_command_publishes_to_a_folder_at_once_and_to_the_hub_when_told(
         return result.output
 
     zoo = tmp_path / "zoo"
-    assert "nothing was published; say --send" in say(str(zoo), "--dry-run")
+    assert "nothing was published; add --send" in say(str(zoo), "--dry-run")
     assert not zoo.exists()
     assert f"published {zoo}" in say(str(zoo))
     assert read_index(zoo).keys() == {NAME}
     shown = say(ZOO)
-    assert "nothing was published; say --send" in shown
+    assert "nothing was published; add --send" in shown
     assert "model.safetensors" in shown
     assert not hub.repos
     monkeypatch.setattr("training.publishing.publish.PINS", pins)

@@ -46,7 +46,7 @@ def other(run: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.usefixtures("other")
 def test_a_second_process_is_told_and_changes_nothing(run: Path, tmp_path: Path) -> None:
     options = PretrainOptions(image_size=32, allow_partial=True, restart=True, execution=Execution("cpu"))
-    with pytest.raises(RunError, match=f"another process is making {run}; wait for it or stop it"):
+    with pytest.raises(RunError, match=f"another process works on {run}; wait for it or stop it"):
         pretrain(NAME, tmp_path / "data", tmp_path / "work", options)
     assert not run.exists()
 
