@@ -55,8 +55,8 @@ from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD
 from medzoo.engine.runtime import best_device, seeded, tuned_kernels
 from medzoo.models.saving import config_of, save_model
 from medzoo.zoo.bundle import CONFIG
-from training.standins.draw_tissue import draw_tissue
-from training.standins.plan import generator
+from training.standins.drawing import draw_tissue
+from training.standins.layout import generator
 
 LR, DECAY = 3e-4, 0.01  # medzoo.finetune's defaults, for both
 KINDS = ("fibroadenoma", "phyllodes_tumor", "ductal_carcinoma", "papillary_carcinoma")

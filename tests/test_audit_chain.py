@@ -25,7 +25,7 @@ from medzoo.finetuning.finetune import finetune
 from medzoo.zoo.bundle import open_bundle
 from training.cache.hashes import cache_hashes
 from training.cache.load import prepared
-from training.pretraining.options import Options
+from training.pretraining.options import PretrainOptions
 from training.pretraining.pretrain import pretrain
 from training.pretraining.seen_images import published_names
 from training.publishing.publish import publish
@@ -73,7 +73,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a tiny network on the X-rays; some patients are held out."""
     work = tmp_path_factory.mktemp("work")
-    options = Options(image_size=32, epochs=1, batch_size=8, allow_partial=True)
+    options = PretrainOptions(image_size=32, epochs=1, batch_size=8, allow_partial=True)
     pretrain("test_resnet_cxr_ri", data, work, options)
     return work
 
@@ -225,7 +225,12 @@ def test_finetune_leaves_out_what_was_seen_on_both_sides(mine: Path, bundle: Pat
 
 def test_the_study_looks_for_what_any_arm_has_seen(data: Path, work: Path, tmp_path: Path, bundle: Path) -> None:
     cache, _ = prepared("chestxray14", data, tmp_path, size=32, allow_partial=True)
-    pretrain("test_resnet_cxr_ri", data, tmp_path / "two", Options(image_size=32, epochs=1, allow_partial=True, seed=1))
+    pretrain(
+        "test_resnet_cxr_ri",
+        data,
+        tmp_path / "two",
+        PretrainOptions(image_size=32, epochs=1, allow_partial=True, seed=1),
+    )
     arms = [open_bundle(folder) for folder in (bundle, tmp_path / "two" / "runs" / "test_resnet_cxr_ri" / "bundle")]
     one, two, both = (seen_by_any(cache, chosen) for chosen in ([arms[0]], [arms[1]], arms))
     assert one is not None and two is not None and both is not None

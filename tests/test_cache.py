@@ -201,7 +201,7 @@ def test_unreadable_images_stop_above_the_allowed_number_only(
     bad = spoil(records)
     with pytest.raises(DataError, match=r"3 of 12 images cannot be read, 2 allowed: .*ö 002\.png.*empty") as error:
         prepare(records, GREY, tmp_path / "c", max_rejected=2)
-    listed = str(error.value).split("listed in ")[1].split(": mend")[0]
+    listed = str(error.value).split("listed in ")[1].split(": repair")[0]
     assert [records.ids.index(line.split(",")[0]) for line in Path(listed).read_text("utf-8").split("\n")[1:-1]] == bad
     assert not list((tmp_path / "c").glob("*/manifest.json"))
     decoded.clear()

@@ -33,8 +33,8 @@ from training.publishing.card import CARDS, EVIDENCE, card, write_cards
 from training.publishing.card_check import check_card
 from training.publishing.evidence import Evidence, read_evidence, transfers
 from training.publishing.gallery import write_site
-from training.study.outcome import ArmFacts, Outcome
-from training.study.ranking import Ranking
+from training.study.ranking import ArmRanking
+from training.study.result import ArmFacts, TargetResult
 
 NAME = "densenet121_efi_in"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -78,7 +78,7 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
-def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> Outcome:
+def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> TargetResult:
     """What the study might find on an eye target, some of whose images a weight has seen."""
     data = labelled("deepdrid", "ordinal", 5, images=100)
     weights = {"IN": "densenet121_in", "Domain_IN": NAME}
@@ -88,7 +88,7 @@ def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> Outcome:
         ArmFacts("Domain_IN", NAME, "1" * 64, reduced, "paper", "c0ffee"),
     ]
     seen = np.arange(100) < 7
-    return Outcome("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, Ranking(), {})
+    return TargetResult("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, ArmRanking(), {})
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> No
     assert "| eyepacs | 48,999 of 49,169 | 44,123 (21,987 patients) | 4,876 (2,345 patients) | by patient |" in text
     assert "| eyepacs | No DR | 1,234 | 1,234 |" in text
     assert "96 x 96" in text and "seed 5" in text and "medzoo 9.8.7" in text and "321 s of training" in text
-    base, mine = evidence.outcomes[0].comparison.table("kappa")
-    unseen = evidence.outcomes[0].unseen
+    base, mine = evidence.results[0].comparison.table("kappa")
+    unseen = evidence.results[0].unseen
     assert mine.test is not None and unseen is not None
     line = (
         f"| 100 | 3 | kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
@@ -161,7 +161,7 @@ def test_the_model_index_holds_the_same_numbers(evidence: Evidence, tmp_path: Pa
         0.6543,
     )
     assert validation.metric_args == {"ci95": [0.6011, 0.7022]}
-    estimate = evidence.outcomes[0].comparison.table("kappa")[1].estimate
+    estimate = evidence.results[0].comparison.table("kappa")[1].estimate
     assert estimate.value is not None and estimate.low is not None and estimate.high is not None
     assert (study.dataset_type, study.metric_value) == ("deepdrid", round(estimate.value, 4))
     ends = [round(estimate.low, 4), round(estimate.high, 4)]
@@ -192,12 +192,12 @@ def test_evidence_is_read_from_a_work_folder(evidence: Evidence, tmp_path: Path)
     }.items():
         (tmp_path / file).parent.mkdir(parents=True)
         (tmp_path / file).write_text(json.dumps(value))
-    results = evidence.outcomes[0].save(tmp_path / "study" / "results")
+    results = evidence.results[0].save(tmp_path / "study" / "results")
     found = read_evidence(tmp_path)
     assert (found.records, found.audits[NAME]) == (evidence.records, evidence.audits[NAME])
-    assert transfers(NAME, found.outcomes) == transfers(NAME, evidence.outcomes)
+    assert transfers(NAME, found.results) == transfers(NAME, evidence.results)
     results.write_text("[")
-    with pytest.raises(RunError, match=r"deepdrid.json cannot be read .*; run the study again, or take it away"):
+    with pytest.raises(RunError, match=r"deepdrid.json cannot be read .*; run the study again, or remove it"):
         read_evidence(tmp_path)
 
 
@@ -213,12 +213,12 @@ def test_the_gallery_needs_nothing_from_elsewhere_and_runs_nothing_of_a_records(
         assert 'name="viewport" content="width=device-width' in page
     page = index.read_text()
     assert "kappa_quadratic 0.654 (0.601 to 0.702)" in page
-    assert f"kappa {evidence.outcomes[0].comparison.table('kappa')[1].estimate}" in page
+    assert f"kappa {evidence.results[0].comparison.table('kappa')[1].estimate}" in page
     assert 'points="0.0,60.0 300.0,41.5"' in page  # 0.5 and 0.6543 of a height of 120
     assert page.count("not trained yet</span>") == len(WEIGHTS) - 2
     write_site(tmp_path / "site", evidence)  # an earlier gallery is replaced
     (tmp_path / "site" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="holds something else than a gallery"):
+    with pytest.raises(RunError, match="no gallery"):
         write_site(tmp_path / "site", evidence)
     assert (tmp_path / "site" / "notes.txt").read_text() == "mine"
 

@@ -23,7 +23,7 @@ from training.__main__ import app
 from training.cache.prepare import Cache, open_cache
 from training.datasets import DATASETS
 from training.standins import write_standins
-from training.study.outcome import read_outcomes
+from training.study.result import read_results
 
 # Images that the study uses of 40 drawn: EyePACS's test images of grade 0 are left out.
 SETS = {"chestxray14": 40, "breakhis": 40, "eyepacs": 36, "deepdrid": 40}
@@ -163,7 +163,7 @@ def test_no_patient_stands_on_both_sides_of_the_pretraining_split(chain: SimpleN
 
 
 def test_the_study_compared_the_arms_on_the_same_divisions(chain: SimpleNamespace) -> None:
-    (outcome,) = read_outcomes(chain.work / "study")
+    (outcome,) = read_results(chain.work / "study")
     assert (outcome.target, outcome.area, outcome.metric) == ("deepdrid", "efi", "kappa")
     comparison = outcome.comparison
     assert comparison.arms == ["IN", "Domain_RI", "Domain_IN", "All_RI"] and not comparison.failures

@@ -211,7 +211,7 @@ def test_mistakes_with_predict(run: Run, tiny: Path, tmp_path: Path, words: Sequ
         (("prepare", "breakhis", "--data", "HERE"), "no folder of breakhis in .*looked for BreaKHis_v1"),
         (("pretrain", NAME, "--data", "HERE"), "no folder of eyepacs in"),
         (("pretrain", "densenet121_eye_ri", "--data", "HERE"), "no weights named 'densenet121_eye_ri'; did you mean"),
-        (("pretrain", "densenet121_in", "--data", "HERE"), "densenet121_in is taken as it is and not trained"),
+        (("pretrain", "densenet121_in", "--data", "HERE"), "densenet121_in is not pretrained here"),
         (("pretrain", NAME, "--data", "HERE", "--recipe", "papr"), "no recipe named 'papr'; did you mean 'paper'"),
         (("pretrain", NAME, "--data", "HERE", "--epochs", 0), "epochs is 0"),
         (("pretrain", NAME, "--data", "HERE", "--image-size", 16), "16 is too small"),

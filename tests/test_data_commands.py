@@ -19,8 +19,7 @@ from medzoo.core.registry import Registry
 from training.__main__ import main
 from training.download import download as downloading
 from training.download.fetch import fetch
-from training.download.responses import Remote
-from training.download.sources import DOWNLOADS, Download, Item
+from training.download.sources import DOWNLOADS, Download, Item, Remote
 from training.standins import write_standins
 
 Run = Callable[..., tuple[int, str, str]]

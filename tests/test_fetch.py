@@ -18,7 +18,8 @@ import pytest
 from faulty_server import Answer, Server
 
 from medzoo.core.errors import DataError
-from training.download.fetch import RETRIES, Remote, fetch
+from training.download.fetch import RETRIES, fetch
+from training.download.sources import Remote
 
 BODY = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)
@@ -74,7 +75,7 @@ def test_a_whole_file_arrives_with_progress(case: Make) -> None:
     assert made.server.headers(ZIP)[0]["Accept-Encoding"] == "identity"
 
 
-def test_a_dropped_connection_goes_on_where_it_was(case: Make) -> None:
+def test_a_dropped_connection_is_resumed(case: Make) -> None:
     made = case(Answer(BODY, cut=HALF), Answer(BODY))
     assert made.fetch(digest=MD5) == BODY
     first, second = made.server.headers(ZIP)
@@ -126,7 +127,7 @@ def test_last_modified_serves_where_the_etag_is_weak(case: Make) -> None:
 
 
 @pytest.mark.parametrize(("digest", "resumed"), [(None, False), (MD5, True)])
-def test_without_a_validator_only_a_digest_allows_to_go_on(case: Make, digest: str | None, resumed: bool) -> None:
+def test_without_a_validator_only_a_digest_allows_resuming(case: Make, digest: str | None, resumed: bool) -> None:
     made = case(Answer(BODY, etag=None, cut=HALF), Answer(BODY, etag=None))
     assert made.fetch(digest=digest) == BODY
     assert (made.ranges()[1] is not None) is resumed
@@ -315,12 +316,13 @@ def test_proxies_are_those_of_requests(case: Make, monkeypatch: pytest.MonkeyPat
 SCRIPT = """
 import sys
 from pathlib import Path
-from training.download.fetch import Remote, fetch
+from training.download.fetch import fetch
+from training.download.sources import Remote
 fetch(Remote(sys.argv[1], "the test"), Path(sys.argv[2]))
 """
 
 
-def test_a_killed_process_leaves_what_the_next_goes_on_from(case: Make) -> None:
+def test_a_killed_process_leaves_what_the_next_resumes(case: Make) -> None:
     made = case(Answer(BODY, pause=0.1), Answer(BODY))
     root = Path(__file__).resolve().parents[1]
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, made.server.url(ZIP), str(made.target)], cwd=root)

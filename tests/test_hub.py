@@ -24,7 +24,7 @@ from medzoo.core.errors import ZooError
 from medzoo.zoo import resolve as store
 from medzoo.zoo.pins import Pin, read_pins
 from medzoo.zoo.resolve import published, resolve
-from training.publishing.publish import Plan, plan, send
+from training.publishing.publish import Publication, plan, send
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values
 REPO = f"zoo/{NAME}"
@@ -48,13 +48,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ready(work: Path) -> Plan:
+def ready(work: Path) -> Publication:
     """The weight, validated once."""
     return plan(NAME, work, ZOO)
 
 
 @pytest.fixture
-def hub(ready: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+def hub(ready: Publication, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A hub that holds the weight, pinned; the cache is empty and no token is set."""
     pins = tmp_path / "pins.json"
     with connected(monkeypatch, tmp_path / "hf") as hub:

@@ -16,7 +16,7 @@ from makers import make_run, noise
 import medzoo
 from medzoo.core.errors import ZooError
 from medzoo.zoo.resolve import published, resolve
-from training.publishing.publish import Plan, plan, send
+from training.publishing.publish import Publication, plan, send
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values
 REPO = f"zoo/{NAME}"
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationW
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Publication:
     """A weight that may be published, validated once."""
     work = tmp_path_factory.mktemp("work")
     make_run(NAME, work)
@@ -52,7 +52,7 @@ def without_xet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
 
 
-def test_the_whole_round(hub: Hub, ready: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_round(hub: Hub, ready: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     send(ready, tmp_path / "pins.json")
     weights = (ready.bundle / "model.safetensors").read_bytes()
     pin = published(ZOO)[NAME]
@@ -68,7 +68,7 @@ def test_the_whole_round(hub: Hub, ready: Plan, tmp_path: Path, monkeypatch: pyt
     torch.testing.assert_close(model(noise(2)), medzoo.create_model(NAME, zoo=ZOO)(noise(2)))
 
 
-def test_again_it_changes_nothing(hub: Hub, ready: Plan, tmp_path: Path) -> None:
+def test_again_it_changes_nothing(hub: Hub, ready: Publication, tmp_path: Path) -> None:
     send(ready, tmp_path / "pins.json")
     before, table = dict(hub.repos[REPO].commits), (tmp_path / "pins.json").read_bytes()
     send(ready, tmp_path / "pins.json")
@@ -78,7 +78,7 @@ def test_again_it_changes_nothing(hub: Hub, ready: Plan, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("plain", ["upload", "download"])
 def test_one_side_without_xet(
-    hub: Hub, ready: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: str
+    hub: Hub, ready: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: str
 ) -> None:
     with monkeypatch.context() as patch:
         if plain == "upload":
@@ -93,7 +93,7 @@ def test_one_side_without_xet(
 
 # Not 5xx: there the client asks again for four minutes, with no way to shorten it, and then fails as here.
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_hub_that_refuses_the_store_to_a_publisher(hub: Hub, ready: Plan, tmp_path: Path, status: int) -> None:
+def test_a_hub_that_refuses_the_store_to_a_publisher(hub: Hub, ready: Publication, tmp_path: Path, status: int) -> None:
     hub.faults.append(Fault("xet-write-token", status, times=99))
     with pytest.raises(ZooError, match=f"{REPO} on the Hub ") as caught:
         send(ready, tmp_path / "pins.json")
@@ -105,7 +105,7 @@ def test_a_hub_that_refuses_the_store_to_a_publisher(hub: Hub, ready: Plan, tmp_
     assert published(ZOO)[NAME].revision == hub.repos[REPO].refs["main"]
 
 
-def test_a_store_that_lost_a_file(hub: Hub, ready: Plan, tmp_path: Path) -> None:
+def test_a_store_that_lost_a_file(hub: Hub, ready: Publication, tmp_path: Path) -> None:
     send(ready, tmp_path / "pins.json")
     for file in (tmp_path / "store" / "xet" / "xorbs" / "xorbs").iterdir():
         file.write_bytes(b"")

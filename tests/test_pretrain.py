@@ -21,14 +21,14 @@ from medzoo.core.errors import MedzooError, RunError
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.losses import Loss, make_loss
 from training.pretraining import pretrain as module
-from training.pretraining.options import Options
+from training.pretraining.options import PretrainOptions
 from training.pretraining.pretrain import pretrain
 from training.pretraining.recipes import RECIPES
 from training.publishing.publish import publish
 from training.standins import write_standins
 
 SETS = ("chestxray14", "breakhis", "eyepacs")
-SMALL = Options(image_size=32, epochs=2, batch_size=16, allow_partial=True, seed=3)
+SMALL = PretrainOptions(image_size=32, epochs=2, batch_size=16, allow_partial=True, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.zoo.pins import read_index, read_pins
 from medzoo.zoo.resolve import resolve
 from training.__main__ import app
-from training.publishing.publish import Plan, plan, publish, send, validate
+from training.publishing.publish import Publication, plan, publish, send, validate
 
 NAME = "test_resnet_hwsi_ri"  # a network of 0.4 million values, of a set whose licence lets it be published
 REPO = f"zoo/{NAME}"
@@ -59,7 +59,7 @@ def pins(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ready(run: Path) -> Plan:
+def ready(run: Path) -> Publication:
     return plan(NAME, run.parents[1], ZOO)
 
 
@@ -83,7 +83,7 @@ def test_planning_sends_nothing(hub: Hub, work: Path, monkeypatch: pytest.Monkey
     assert hub.requests == []
 
 
-def test_one_commit_a_tag_and_a_pin(hub: Hub, ready: Plan, pins: Path) -> None:
+def test_one_commit_a_tag_and_a_pin(hub: Hub, ready: Publication, pins: Path) -> None:
     send(ready, pins)
     repo, pin = hub.repos[REPO], read_pins(pins)[NAME]
     assert len(repo.titles) == 2  # the Hub's own first one, and ours
@@ -95,7 +95,7 @@ def test_one_commit_a_tag_and_a_pin(hub: Hub, ready: Plan, pins: Path) -> None:
     assert not repo.private
 
 
-def test_again_it_changes_nothing(hub: Hub, ready: Plan, pins: Path) -> None:
+def test_again_it_changes_nothing(hub: Hub, ready: Publication, pins: Path) -> None:
     send(ready, pins)
     before, table = dict(hub.repos[REPO].commits), pins.read_bytes()
     send(ready, pins)
@@ -104,7 +104,9 @@ def test_again_it_changes_nothing(hub: Hub, ready: Plan, pins: Path) -> None:
     assert pins.read_bytes() == table
 
 
-def test_other_weights_are_another_version_and_old_files_go(hub: Hub, ready: Plan, work: Path, pins: Path) -> None:
+def test_other_weights_are_another_version_and_old_files_go(
+    hub: Hub, ready: Publication, work: Path, pins: Path
+) -> None:
     (work / "runs" / NAME / "bundle" / "curves.png").write_bytes(b"png")
     send(plan(NAME, work, ZOO), pins)
     first = read_pins(pins)[NAME]
@@ -133,7 +135,7 @@ def test_other_weights_are_another_version_and_old_files_go(hub: Hub, ready: Pla
     ids=lambda fault: f"{fault.path} {fault.kind}",
 )
 def test_a_failure_leaves_the_old_version_and_the_same_call_mends_it(
-    hub: Hub, ready: Plan, work: Path, pins: Path, fault: Fault
+    hub: Hub, ready: Publication, work: Path, pins: Path, fault: Fault
 ) -> None:
     send(ready, pins)
     table, main = pins.read_bytes(), hub.repos[REPO].refs["main"]
@@ -172,7 +174,7 @@ def test_a_private_repository(hub: Hub, work: Path, pins: Path) -> None:
     ],
 )
 def test_without_the_right(
-    hub: Hub, ready: Plan, pins: Path, monkeypatch: pytest.MonkeyPatch, token: str | None, org: str, message: str
+    hub: Hub, ready: Publication, pins: Path, monkeypatch: pytest.MonkeyPatch, token: str | None, org: str, message: str
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     if token:
@@ -185,7 +187,7 @@ def test_without_the_right(
 
 
 def test_a_hub_that_holds_something_else_afterwards(
-    hub: Hub, ready: Plan, pins: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, ready: Publication, pins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = Repo.commit
 
@@ -228,7 +230,7 @@ def test_timms_own_weights_are_not_published_again(zoo: Path) -> None:
         plan("densenet121_in", zoo.parent, ZOO)
 
 
-def test_the_licence_names_every_set_and_its_terms(ready: Plan) -> None:
+def test_the_licence_names_every_set_and_its_terms(ready: Publication) -> None:
     text = (ready.bundle / "LICENSE").read_text()
     assert "BreakHis v1\n  terms: CC BY 4.0\n  cite:  Spanhol et al." in text
     assert "Not for diagnosis" in text
@@ -287,7 +289,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a huge variance": (tensors(lambda t: t["bn1.running_var"].fill_(1e9)), r"bn1\.running_var holds .* to 1e\+09"),
     "a huge mean": (tensors(lambda t: t["bn1.running_mean"].fill_(-1e5)), r"bn1\.running_mean holds means"),
     "a card without metadata": (lambda b: (b / "README.md").write_text("# x\n"), "no metadata between"),
-    "a card that is no YAML": (card("license: other", "license: [other"), "is not a card that the Hub takes"),
+    "a card that is no YAML": (card("license: other", "license: [other"), "is not a card that the Hub accepts"),
     "a card with code": (card("license: other", "license: !!python/object/apply:os.getcwd []"), "not a card"),
     "a card of aliases": (card("language: en", "language: &a [x]\nx: *a"), "refers to itself with an alias"),
     "a card without licence": (card("license: other", "licence: other"), "no license or no tags"),
@@ -296,7 +298,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda b: (b / "run.json").write_text("{}"),
         "is of kind None, expected pretrain or import",
     ),
-    "a record in part": (json_file("run.json", lambda r: r.pop("environment")), "is not whole: it has no environment"),
+    "a record in part": (json_file("run.json", lambda r: r.pop("environment")), "is not complete: it has no environment"),
     "a run that was cut": (json_file("run.json", lambda r: r["history"].clear()), "records 0 of 1 epochs"),
     "another's record": (json_file("run.json", lambda r: r.update(name="x")), "is the record of 'x'"),
     "a record of no data": (json_file("run.json", lambda r: r.update(data=[])), "names no data set"),
@@ -354,12 +356,12 @@ def test_the_command_publishes_to_a_folder_at_once_and_to_the_hub_when_told(
         return result.output
 
     zoo = tmp_path / "zoo"
-    assert "nothing was published; say --send" in say(str(zoo), "--dry-run")
+    assert "nothing was published; add --send" in say(str(zoo), "--dry-run")
     assert not zoo.exists()
     assert f"published {zoo}" in say(str(zoo))
     assert read_index(zoo).keys() == {NAME}
     shown = say(ZOO)
-    assert "nothing was published; say --send" in shown
+    assert "nothing was published; add --send" in shown
     assert "model.safetensors" in shown
     assert not hub.repos
     monkeypatch.setattr("training.publishing.publish.PINS", pins)

@@ -24,8 +24,8 @@ from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import find
 from training.pretraining import pretrain
 from training.pretraining.corpus import Corpus, gather
-from training.pretraining.initialization import start
-from training.pretraining.options import Options
+from training.pretraining.initialization import initialize
+from training.pretraining.options import PretrainOptions
 from training.pretraining.recipes import RECIPES
 from training.pretraining.validation import validate
 from training.standins import write_standins
@@ -57,19 +57,19 @@ def test_every_recipe_covers_every_source(name: str) -> None:
 
 def test_options_change_what_they_name_and_nothing_else() -> None:
     recipe = RECIPES["medzoo"]
-    found = Options(recipe="medzoo", epochs=2, batch_size=64).resolved()
+    found = PretrainOptions(recipe="medzoo", epochs=2, batch_size=64).resolved()
     # A fourth of the batch takes half the learning rate, unless another is asked for.
     assert found == replace(recipe, plan=replace(recipe.plan, epochs=2, batch_size=64, lr=recipe.plan.lr / 2))
-    assert Options(recipe="medzoo", batch_size=64, lr=0.1).resolved().plan.lr == 0.1
-    assert Options(recipe="medzoo").resolved() == recipe
+    assert PretrainOptions(recipe="medzoo", batch_size=64, lr=0.1).resolved().plan.lr == 0.1
+    assert PretrainOptions(recipe="medzoo").resolved() == recipe
     with pytest.raises(MedzooError, match="medzoo"):
-        Options(recipe="medzo").resolved()
+        PretrainOptions(recipe="medzo").resolved()
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": 1}, {"batch_size": -4}, {"lr": 0}])
 def test_impossible_numbers_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(MedzooError, match=next(iter(changes))):
-        Options(**changes).resolved()  # type: ignore[arg-type]
+        PretrainOptions(**changes).resolved()  # type: ignore[arg-type]
 
 
 def test_the_two_recipes_differ_in_what_is_said_of_other_sources_labels(gathered: Gather) -> None:
@@ -130,10 +130,10 @@ def test_a_run_draws_from_its_training_images_as_its_recipe_says(
     """What ``fit`` is given, taken from the call itself."""
     corpus, taken = gathered("all", recipe), {}
     monkeypatch.setattr(pretrain, "fit", lambda *args, **more: taken.update(sampler=args[3], weights=more["weights"]))
-    model = start(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
+    model = initialize(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
     model.medzoo = replace(model.medzoo, input=InputContract(32))
     accelerator = Execution("cpu").accelerator()
-    pretrain._train(model, corpus, RECIPES[recipe], Options(), accelerator, tmp_path, None, None)  # type: ignore[arg-type]
+    pretrain._train(model, corpus, RECIPES[recipe], PretrainOptions(), accelerator, tmp_path, None, None)  # type: ignore[arg-type]
     sampler = taken["sampler"]
     assert len(taken["weights"]) == len(corpus.held_out)
     counts = {part.source.name: 0 for part in corpus.slices}
@@ -152,7 +152,7 @@ def test_a_run_draws_from_its_training_images_as_its_recipe_says(
 
 def test_every_label_is_measured_and_those_of_one_class_are_named(gathered: Gather, tmp_path: Path) -> None:
     corpus = gathered("all", "medzoo")
-    model = start(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
+    model = initialize(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
     loader = Loader(corpus.parts(RECIPES["medzoo"]), InputContract(32), "cpu")
     accelerator: Accelerator = Execution("cpu").accelerator()
     found = validate(model, loader, corpus, accelerator)

@@ -12,9 +12,9 @@ import pytest
 
 from medzoo.core.errors import RunError
 from medzoo.engine.runtime import Execution
-from training.pretraining.options import Options
+from training.pretraining.options import PretrainOptions
 from training.pretraining.pretrain import pretrain
-from training.pretraining.run_lock import alone
+from training.pretraining.run_lock import locking_run
 
 NAME = "test_resnet_hwsi_ri"
 HOLD = """
@@ -45,8 +45,8 @@ def other(run: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.usefixtures("other")
 def test_a_second_process_is_told_and_changes_nothing(run: Path, tmp_path: Path) -> None:
-    options = Options(image_size=32, allow_partial=True, restart=True, execution=Execution("cpu"))
-    with pytest.raises(RunError, match=f"another process is making {run}; wait for it or stop it"):
+    options = PretrainOptions(image_size=32, allow_partial=True, restart=True, execution=Execution("cpu"))
+    with pytest.raises(RunError, match=f"another process works on {run}; wait for it or stop it"):
         pretrain(NAME, tmp_path / "data", tmp_path / "work", options)
     assert not run.exists()
 
@@ -56,13 +56,13 @@ def test_the_lock_of_a_killed_process_is_open(run: Path, other: subprocess.Popen
     other.send_signal(signal.SIGKILL)
     other.wait()
     for _ in range(2):  # and of one that is done
-        with alone(run, accelerator):
+        with locking_run(run, accelerator):
             pass
 
 
 def test_others_get_in_after_an_error(run: Path) -> None:
     accelerator = Execution("cpu").accelerator()
-    with pytest.raises(ValueError, match="mine"), alone(run, accelerator):
+    with pytest.raises(ValueError, match="mine"), locking_run(run, accelerator):
         raise ValueError("mine")
-    with alone(run, accelerator), pytest.raises(RunError, match="another process"), alone(run, accelerator):
+    with locking_run(run, accelerator), pytest.raises(RunError, match="another process"), locking_run(run, accelerator):
         pass

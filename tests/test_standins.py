@@ -21,9 +21,9 @@ from medzoo.data.splits import holdout
 from training.datasets import DATASETS, TARGETS, load
 from training.readers import messidor
 from training.standins import MANIFEST, NOTE, layout_fundus, write_standins
-from training.standins.draw_xray import draw_lungs, draw_xray
+from training.standins.drawing import draw_lungs, draw_xray
+from training.standins.layout import generator
 from training.standins.layouts import LAYOUTS
-from training.standins.plan import generator
 
 # Few, to be quick; BreakHis has several images a slide, and needs slides to learn from.
 IMAGES = {**dict.fromkeys(LAYOUTS, 64), "breakhis": 96}
@@ -131,7 +131,7 @@ def test_the_masks_of_covid19_radiography_fit_the_lungs(data: Path) -> None:
 def test_a_finding_changes_the_lungs_and_the_mask_knows_the_person() -> None:
     plain = draw_xray(generator("p"), generator("o"), [], (96, 96)).astype(float)
     ill = draw_xray(generator("p"), generator("o"), ["Edema"], (96, 96)).astype(float)
-    lungs = draw_lungs(generator("p"), (96, 96)) > 0
+    lungs = draw_lungs(generator("p"), generator("o"), (96, 96)) > 0
     assert (ill - plain)[lungs].mean() > 10
 
 
@@ -145,12 +145,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data: Path, 
 
 
 def test_a_complete_set_is_kept_and_other_settings_replace_it(tmp_path: Path) -> None:
-    painted: list[tuple[int, int]] = []
-    assert write_standins(tmp_path, SMALL, progress=lambda done, total: painted.append((done, total))) == ["kather2016"]
-    assert painted == [(i, 40) for i in range(1, 41)]
+    drawn: list[tuple[int, int]] = []
+    assert write_standins(tmp_path, SMALL, progress=lambda done, total: drawn.append((done, total))) == ["kather2016"]
+    assert drawn == [(i, 40) for i in range(1, 41)]
     before = digests(tmp_path)
-    write_standins(tmp_path, SMALL, progress=lambda done, total: painted.append((done, total)))
-    assert len(painted) == 40 and digests(tmp_path) == before
+    write_standins(tmp_path, SMALL, progress=lambda done, total: drawn.append((done, total)))
+    assert len(drawn) == 40 and digests(tmp_path) == before
     write_standins(tmp_path, {"kather2016": 41})
     assert len(load("kather2016", tmp_path, allow_partial=True)) == 41
     assert "NOT medical images" in (tmp_path / NOTE).read_text()

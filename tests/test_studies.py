@@ -10,8 +10,8 @@ import pytest
 
 from training.publishing.card import write_cards
 from training.publishing.evidence import read_evidence
-from training.study.outcome import read_outcomes
 from training.study.report import csv_of
+from training.study.result import read_results
 from training.study.side_by_side import markdown
 
 FOLDERS = sorted(Path(__file__).parents[1].glob("docs/studies/*/"))
@@ -21,7 +21,7 @@ RECIPES = FOLDERS[0].parent / "2026-11-23-two-recipes"
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 def test_tables_are_made_from_the_results(study: Path) -> None:
-    outcomes = read_outcomes(study / "study")
+    outcomes = read_results(study / "study")
     assert outcomes
     assert (study / "study" / "table.md").read_text(encoding="utf-8") == markdown(outcomes)
     assert (study / "study" / "table.csv").read_text(encoding="utf-8") == csv_of(outcomes)

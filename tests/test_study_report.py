@@ -15,11 +15,11 @@ from comparisons import EPOCHS, comparison, labelled
 from medzoo.comparison.protocol import Protocol
 from medzoo.recommendation.agreement import agreement
 from training.datasets import DATASETS
-from training.study.outcome import ARMS, ArmFacts, Outcome, read_outcomes
 from training.study.paper import TABLE_2
-from training.study.ranking import Ranking
+from training.study.ranking import ArmRanking
 from training.study.report import write_report
-from training.study.side_by_side import differences, lines, markdown, per_cent
+from training.study.result import ARMS, ArmFacts, TargetResult, read_results
+from training.study.side_by_side import differences, markdown, per_cent, table_rows
 from training.study.summary import limits, summary
 
 OPTIONS = {"image_size": 64, "epochs": EPOCHS, "seeds": 2, "folds": None, "strategies": ["full"], "fractions": [1.0]}
@@ -27,7 +27,7 @@ OPTIONS = {"image_size": 64, "epochs": EPOCHS, "seeds": 2, "folds": None, "strat
 CLEAR = (0.3, -4.0, 8.0, 0.4, 0.2)
 
 
-def outcome(target: str, skills: tuple[float, ...], seen: int | None = None, *, failing: str = "") -> Outcome:
+def outcome(target: str, skills: tuple[float, ...], seen: int | None = None, *, failing: str = "") -> TargetResult:
     """An outcome of 60 images in 2 x 3 folds."""
     entry = DATASETS[target]
     weights = dict(
@@ -41,7 +41,7 @@ def outcome(target: str, skills: tuple[float, ...], seen: int | None = None, *, 
         weights=weights,
     )
     mask = None if seen is None else np.arange(60) < seen
-    return Outcome(
+    return TargetResult(
         target,
         entry.area,
         made,
@@ -55,15 +55,15 @@ def outcome(target: str, skills: tuple[float, ...], seen: int | None = None, *, 
         mask,
         {} if seen is None else {"exact copy": seen, "same patient": 0},
         {},
-        Ranking({arm: {"LogME": skill, "LEEP": None} for arm, skill in zip(made.arms, skills, strict=False)}, 3.0)
+        ArmRanking({arm: {"LogME": skill, "LEEP": None} for arm, skill in zip(made.arms, skills, strict=False)}, 3.0)
         if seen
-        else Ranking(),
+        else ArmRanking(),
         {"python": "3.11", "packages": {"torch": "2.6"}, "gpu": None, "git_commit": "0123456789abcdef"},
     )
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> list[Outcome]:
+def outcomes() -> list[TargetResult]:
     """A clear target of the paper with seen images and failed runs, and one that the paper does not have."""
     return [
         outcome("shenzhen", CLEAR, seen=20, failing="All_RI"),
@@ -72,7 +72,7 @@ def outcomes() -> list[Outcome]:
 
 
 @pytest.fixture(scope="module")
-def folder(outcomes: list[Outcome], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(outcomes: list[TargetResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     assert write_report(outcomes, folder) == folder / "report.html"
     return folder
@@ -87,19 +87,19 @@ def test_files(folder: Path) -> None:
     }
 
 
-def test_kept_outcomes_give_the_same_files(outcomes: list[Outcome], folder: Path, tmp_path: Path) -> None:
+def test_kept_outcomes_give_the_same_files(outcomes: list[TargetResult], folder: Path, tmp_path: Path) -> None:
     for one in outcomes[::-1]:
         one.save(tmp_path / "results")
-    again = {one.target: one for one in read_outcomes(tmp_path)}
+    again = {one.target: one for one in read_results(tmp_path)}
     write_report([again[one.target] for one in outcomes], tmp_path / "new")
     for file in folder.rglob("*.*"):
         assert (tmp_path / "new" / file.relative_to(folder)).read_bytes() == file.read_bytes(), file.name
 
 
-def test_the_paper_stands_beside_ours(outcomes: list[Outcome], folder: Path) -> None:
+def test_the_paper_stands_beside_ours(outcomes: list[TargetResult], folder: Path) -> None:
     text = (folder / "table.md").read_text(encoding="utf-8")
     ours, paper, other = text.splitlines()[2:5]
-    row = lines(outcomes)[0].ours["IN"]
+    row = table_rows(outcomes)[0].ours["IN"]
     assert row.estimate == outcomes[0].comparison.table("accuracy")[0].estimate
     assert per_cent(row.estimate) in ours and "this study" in ours
     assert paper == "| | accuracy | the paper, D1 | 86.7 | 90.0 | 91.7 | 90.0 | 91.7 |"
@@ -109,7 +109,7 @@ def test_the_paper_stands_beside_ours(outcomes: list[Outcome], folder: Path) -> 
     assert text.count("▲") == 2  # one in the table, one in its legend
 
 
-def test_what_differs_is_said(outcomes: list[Outcome]) -> None:
+def test_what_differs_is_said(outcomes: list[TargetResult]) -> None:
     first, second = differences(outcomes[0]), differences(outcomes[1])
     assert "60 of 662 images" in first and "64 px instead of 224" in first
     assert "weights of reduced pretraining: Domain_RI, Domain_IN, All_RI, All_IN" in first
@@ -127,7 +127,7 @@ def test_weighted_classes_are_told_only_where_the_paper_differs() -> None:
     assert not any("class weights" in word for word in differences(graded))
 
 
-def test_the_summary_says_what_the_intervals_say(outcomes: list[Outcome]) -> None:
+def test_the_summary_says_what_the_intervals_say(outcomes: list[TargetResult]) -> None:
     text = "\n".join(summary(outcomes))
     assert "Domain_IN beside IN, 2 targets: better in 1, too close to call in 1." in text
     assert "Domain_RI beside IN, 2 targets: worse in 1, too close to call in 1." in text
@@ -138,11 +138,11 @@ def test_the_summary_says_what_the_intervals_say(outcomes: list[Outcome]) -> Non
 
 def test_a_negative_result_is_said() -> None:
     said = summary([outcome("crc_val_he_7k", (1.0, 1.0, 1.0))])
-    assert "On no target can any start be told from the baseline by these data." in said
+    assert "On no target do these data show a difference between any arm and the baseline." in said
     assert "Domain_RI beside IN, 1 target: too close to call in all." in said
 
 
-def test_without_seen_images_the_verdicts_may_change(outcomes: list[Outcome]) -> None:
+def test_without_seen_images_the_verdicts_may_change(outcomes: list[TargetResult]) -> None:
     nearly_all = replace(outcomes[0], seen=np.arange(60) < 56)
     (said,) = (line for line in summary([nearly_all]) if "has seen" in line)
     assert "56 of 60" in said and "becomes" in said
@@ -150,14 +150,14 @@ def test_without_seen_images_the_verdicts_may_change(outcomes: list[Outcome]) ->
     assert "none is left" in said
 
 
-def test_limits_come_from_the_data(outcomes: list[Outcome]) -> None:
+def test_limits_come_from_the_data(outcomes: list[TargetResult]) -> None:
     text = " ".join(limits(outcomes))
     assert "60 of 662" in text and "64 pixels" in text and "weights come from reduced pretraining" in text
     whole = [replace(outcomes[0], options={**OPTIONS, "image_size": 224}, arms=[])]
     assert "pixels" not in " ".join(limits(whole)) and "reduced" not in " ".join(limits(whole))
 
 
-def test_csv_holds_both_tables(outcomes: list[Outcome], folder: Path) -> None:
+def test_csv_holds_both_tables(outcomes: list[TargetResult], folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((folder / "table.csv").read_text(encoding="utf-8"))))
     assert {(row["target"], row["images"]) for row in rows} == {
         ("shenzhen", "all"),
@@ -170,7 +170,7 @@ def test_csv_holds_both_tables(outcomes: list[Outcome], folder: Path) -> None:
     assert float(row["mean"]) == pytest.approx(expected, abs=1e-6)
 
 
-def test_json_holds_what_the_page_says(outcomes: list[Outcome], folder: Path) -> None:
+def test_json_holds_what_the_page_says(outcomes: list[TargetResult], folder: Path) -> None:
     record = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert record["summary"] == summary(outcomes) and record["limits"] == limits(outcomes)
     shenzhen, other = record["targets"]
@@ -179,7 +179,7 @@ def test_json_holds_what_the_page_says(outcomes: list[Outcome], folder: Path) ->
     assert [entry["arm"] for entry in shenzhen["convergence"]] == list(ARMS)
 
 
-def test_page_holds_everything(folder: Path, outcomes: list[Outcome]) -> None:
+def test_page_holds_everything(folder: Path, outcomes: list[TargetResult]) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 1 + 3 + 3 and "<script" not in page and 'src="http' not in page
     for anchor in ("found", "table", "shenzhen", "crc_val_he_7k", "convergence", "seen", "agreement", "runs"):
@@ -211,9 +211,9 @@ def test_table_2_is_whole() -> None:
         assert all(row.train[arm] > row.validation[arm] for arm in ARMS)
 
 
-def test_the_agreement_is_that_of_the_means(outcomes: list[Outcome]) -> None:
+def test_the_agreement_is_that_of_the_means(outcomes: list[TargetResult]) -> None:
     found = outcomes[0].ranking.agreement(outcomes[0].comparison)
     means = [row.estimate.value for row in outcomes[0].comparison.table()]
     assert found == {"LogME": agreement(CLEAR, means), "LEEP": None}
     assert found["LogME"] is not None and found["LogME"] > 0.5
-    assert Ranking().agreement(outcomes[0].comparison) == {}
+    assert ArmRanking().agreement(outcomes[0].comparison) == {}

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
-import lzma
 import random
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from medzoo.core.errors import DataError
-from training.download import archives
 from training.download import unpack as module
 from training.download.unpack import safe_parts, unpack
 
 NOISE = random.Random(5).randbytes(200_000)
 FILES = {"set/a/one.png": NOISE, "set/a/two.png": NOISE[::-1], "set/labels.csv": b"one,1\ntwo,2\n" * 50}
-FORMATS = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz")
-PACK: dict[str, Callable[[bytes], bytes]] = {
-    "tar": bytes,
-    "tar.gz": gzip.compress,
-    "tgz": gzip.compress,
-    "tar.bz2": bz2.compress,
-    "tar.xz": lzma.compress,
-}
+FORMATS = ("zip", "tar.gz", "tgz")
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
@@ -39,31 +30,28 @@ def zipped(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def tarred(path: Path, files: dict[str, bytes], kind: str = "tar") -> Path:
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as made:
+def tarred(path: Path, files: dict[str, bytes], *extra: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as made:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             made.addfile(info, io.BytesIO(data))
-    path.write_bytes(PACK[kind](raw.getvalue()))
+        for info in extra:
+            made.addfile(info)
     return path
 
 
 def archive(folder: Path, kind: str, files: dict[str, bytes]) -> Path:
     path = folder / f"set.{kind}"
-    return zipped(path, files) if kind == "zip" else tarred(path, files, kind)
+    return zipped(path, files) if kind == "zip" else tarred(path, files)
 
 
 def special(folder: Path, **attributes: object) -> Path:
     """A tar with a good file and a member of another type."""
-    path = tarred(folder / "set.tar", FILES)
-    with tarfile.open(path, "a") as made:
-        info = tarfile.TarInfo("set/extra")
-        for name, value in attributes.items():
-            setattr(info, name, value)
-        made.addfile(info)
-    return path
+    info = tarfile.TarInfo("set/extra")
+    for name, value in attributes.items():
+        setattr(info, name, value)
+    return tarred(folder / "set.tar.gz", FILES, info)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -98,8 +86,8 @@ def test_the_wrapping_folder_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_folders_owners_and_modes(tmp_path: Path) -> None:
-    path = tmp_path / "set.tar"
-    with tarfile.open(path, "w") as made:
+    path = tmp_path / "set.tar.gz"
+    with tarfile.open(path, "w:gz") as made:
         for name in (".", "./set", "./set/empty"):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o000
@@ -197,7 +185,7 @@ def test_a_password_is_refused(tmp_path: Path) -> None:
     refuse(path, "password")
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_a_size_bomb_is_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SMALL", 1 << 20)
     path = archive(tmp_path, kind, {"set/bomb.png": bytes(5 << 20)})
@@ -216,17 +204,17 @@ def test_a_bomb_in_a_tar_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "set.tar.gz"
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as made:
         info = tarfile.TarInfo("set/a")
-        info.pax_headers = {"comment": "x" * (3 * archives.HEADERS)}
+        info.pax_headers = {"comment": "x" * (3 << 20)}
         made.addfile(info)
     assert path.stat().st_size < 100_000
-    refuse(path, "headers take more than")
+    refuse(path, "grow to more than", max_bytes=1 << 20)
 
 
 def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
     refuse(special(tmp_path, type=tarfile.GNUTYPE_SPARSE), "link or a device|broken")
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_too_many_members_are_refused(tmp_path: Path, kind: str) -> None:
     refuse(archive(tmp_path, kind, FILES), "more than 2 files and folders", max_members=2)
 
@@ -235,21 +223,21 @@ def test_too_many_members_are_refused(tmp_path: Path, kind: str) -> None:
 def test_a_truncated_archive_leaves_nothing(tmp_path: Path, kind: str) -> None:
     path = archive(tmp_path, kind, FILES)
     data = path.read_bytes()
-    # A tar ends in 10,240-byte blocks of which only the first two zero blocks of 512 mean anything.
-    end = len(data.rstrip(b"\0")) if kind == "tar" else len(data)
-    for size in (0, 1, 100, 512, 1024, len(data) // 3, len(data) // 2, end - 9, end - 1):
+    for size in (0, 1, 100, 512, 1024, len(data) // 3, len(data) // 2, len(data) - 9, len(data) - 1):
         path.write_bytes(data[:size])
         refuse(path, "broken|not as long|holds nothing")
 
 
 def test_a_tar_that_ends_between_two_files_is_noticed(tmp_path: Path) -> None:
-    path = tarred(tmp_path / "set.tar", FILES)
+    path = tarred(tmp_path / "set.tar.gz", FILES)
     with tarfile.open(path) as made:
-        path.write_bytes(path.read_bytes()[: made.getmembers()[1].offset])
+        end = made.getmembers()[1].offset
+    whole = zlib.compressobj(wbits=31)
+    path.write_bytes(whole.compress(gzip.decompress(path.read_bytes())[:end]) + whole.flush(zlib.Z_FULL_FLUSH))
     refuse(path, "broken")
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_flipped_bits_never_give_another_content(tmp_path: Path, kind: str) -> None:
     small = {"set/a.png": NOISE[:2000], "set/labels.csv": b"one,1\n"}
     path = archive(tmp_path, kind, small)
@@ -274,7 +262,7 @@ def test_flipped_bits_never_give_another_content(tmp_path: Path, kind: str) -> N
     assert caught > 40
 
 
-@pytest.mark.parametrize("make", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["plain", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("make", [bytes, gzip.compress], ids=["plain", "gz"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_another_format_than_the_name_says_is_broken(tmp_path: Path, kind: str, make: Callable[[bytes], bytes]) -> None:
     path = tmp_path / f"set.{kind}"
@@ -285,15 +273,15 @@ def test_another_format_than_the_name_says_is_broken(tmp_path: Path, kind: str, 
 def test_an_unknown_format_and_an_empty_archive_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "set.rar"
     path.write_bytes(b"Rar!")
-    refuse(path, r"known: \.zip, \.tar")
+    refuse(path, r"known: \.zip, \.tar\.gz")
     refuse(zipped(tmp_path / "set.zip", {}), "holds nothing")
-    refuse(tarred(tmp_path / "set.tar.gz", {}, "tar.gz"), "holds nothing")
+    refuse(tarred(tmp_path / "set.tar.gz", {}), "holds nothing")
 
 
 def test_a_folder_that_is_there_is_not_touched(tmp_path: Path) -> None:
     path = zipped(tmp_path / "set.zip", FILES)
     (tmp_path / "out").mkdir()
-    refuse(path, "is there already")
+    refuse(path, "exists")
 
 
 def test_the_rest_of_a_killed_process_is_cleared(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The ``python -m training`` command line: makes, checks and publishes weights, and runs the study."""
+"""The command line ``python -m training``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def pretrain(
     allow_partial: Partial = False,
     imagenet_weights: ImageNet = None,
     random: Annotated[
-        str, typer.Option(help="Start of the ri names: plain or meanvar (at ImageNet's scale).")
+        str,
+        typer.Option(help="Initialization of the ri names: plain or meanvar (of ImageNet's layers)."),
     ] = "plain",
     use: Annotated[
         list[str] | None,
@@ -48,26 +49,26 @@ def pretrain(
     ] = None,
     max_rejected: Rejected = 0,
     seed: Annotated[int, typer.Option(help="Split, initial values, order, augmentation.")] = 0,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, not from the last checkpoint.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's event files too.")] = False,
     checkpoint_every: Annotated[float, typer.Option(help="Seconds between two checkpoints.")] = 300.0,
     device: Device = None,
-    precision: Annotated[str | None, typer.Option(help="bf16 or fp32.", show_default="what the device has")] = None,
+    precision: Annotated[str | None, typer.Option(help="bf16 or fp32.", show_default="bf16 if supported")] = None,
     compile_network: Annotated[bool, typer.Option("--compile", help="Compile the network; for runs of hours.")] = False,
 ) -> None:
-    """Pretrain a weight, or go on where it was interrupted; caches are made where missing.
+    """Pretrain a weight, or resume an interrupted run; missing caches are made.
 
     Several GPUs: torchrun --nproc-per-node N -m training pretrain NAME ...
     """
     from medzoo.engine.runtime import Execution
-    from training.pretraining.options import Options, parse_sets
-    from training.pretraining.pretrain import pretrain as start
+    from training.pretraining.options import PretrainOptions, parse_sets
+    from training.pretraining.pretrain import pretrain as run_pretraining
 
-    folder = start(
+    folder = run_pretraining(
         name,
         existing(data),
         work,
-        Options(
+        PretrainOptions(
             recipe=recipe,
             image_size=image_size,
             epochs=epochs,
@@ -95,14 +96,14 @@ app.command()(study_command.study)
 @app.command()
 def demo(
     work: Annotated[Path, typer.Option(help="Everything goes here.")] = Path("demo"),
-    images: Annotated[int, typer.Option(help="Drawings a data set.")] = 120,
+    images: Annotated[int, typer.Option(help="Synthetic images of each data set.")] = 120,
     image_size: Size = 32,
     imagenet_weights: ImageNet = None,
 ) -> None:
-    """Run the whole chain on small drawings: prepare, pretrain, publish, fine-tune, report."""
-    from training.commands.demo import demo as start
+    """Run the whole pipeline on synthetic images: prepare, pretrain, publish, fine-tune, report."""
+    from training.commands.demo import demo as run_demo
 
-    start(work, images=images, image_size=image_size, imagenet_weights=imagenet_weights)
+    run_demo(work, images=images, image_size=image_size, imagenet_weights=imagenet_weights)
 
 
 def main() -> None:

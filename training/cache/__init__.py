@@ -1,1 +1,1 @@
-"""Data sets decoded once into memory-mapped arrays."""
+"""Decode data sets once into memory-mapped arrays."""

@@ -36,10 +36,10 @@ REJECTED = ("path", *STAMP, "reason")
 class Cache(ImageDataset[NDArray[np.uint8]]):
     """A complete cache, opened.
 
-    Its images are memory-mapped; what is written to them stays in memory, the file is safe.
+    Its images are memory-mapped copy-on-write: writing to them does not change the file.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         geometry: How the images were resized.
         manifest: What ``manifest.json`` says.
     """
@@ -50,7 +50,7 @@ class Cache(ImageDataset[NDArray[np.uint8]]):
 
 
 def open_cache(folder: Path) -> Cache:
-    """Open a complete cache without looking at the files it was made from.
+    """Open a complete cache without checking the files it was made from.
 
     Args:
         folder: The cache's own folder.
@@ -64,7 +64,7 @@ def open_cache(folder: Path) -> Cache:
     try:
         manifest = read_manifest(folder / "manifest.json")
     except FileNotFoundError:
-        raise DataError(f"{folder} is no complete cache (no manifest.json); run prepare again: it goes on") from None
+        raise DataError(f"{folder} is no complete cache (no manifest.json); run prepare again to resume it") from None
     if manifest["format"] != FORMAT:
         raise DataError(f"{folder} is of cache format {manifest['format']}, this is {FORMAT}; run prepare again")
     rows = read_rows(folder / "rows.csv")

@@ -1,4 +1,4 @@
-"""The content hashes of a cache's images, made once and kept beside them."""
+"""Hash the content of a cache's images, once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from training.cache.prepare import Cache
 
 
 def cache_hashes(cache: Cache) -> NDArray[np.uint8]:
-    """Hash every image, or read what an earlier call has kept.
+    """Hash every image, or load the hashes that an earlier call saved.
 
     The hashes are of whole images (``medzoo.contamination.image_hashes.FRAME``), as ``medzoo.audit`` makes them of a
-    user's. A cache that holds these as they are, such as one of X-rays at the study's size, is hashed where it lies;
-    for a cache of centre crops or of another size the files are decoded once more. Not part of ``prepare``: only a
+    user's. A cache that holds these, such as one of X-rays at the study's size, is hashed itself; for a cache of
+    centre crops or of another size the files are decoded once more. Not part of ``prepare``: only a
     weight that is published, or an audit, needs it.
 
     Args:

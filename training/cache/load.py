@@ -1,4 +1,4 @@
-"""A data set of the table, read and decoded once."""
+"""Load a data set of the table from its cache, or decode it first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.cache.prepare import Cache, prepare
 from training.datasets import DATASETS, load
 from training.standins import is_standin
 
-DRAWN = "Drawings made by a program in place of the real images."
+SYNTHETIC = "Synthetic images in place of the real ones."
 
 
 def prepared(
@@ -32,7 +32,7 @@ def prepared(
         data: The folder that holds the data sets.
         caches: The folder that holds the caches.
         size: Short side in pixels; 224 in the study.
-        limit: At most so many images, drawn evenly.
+        limit: At most so many images, sampled by a hash of their paths.
         allow_partial: As in ``training.datasets.load``.
         max_rejected: How many unreadable images may be left out; each is listed in the cache's ``rejected.csv``.
 
@@ -46,13 +46,13 @@ def prepared(
         cache = prepare(
             records, DATASETS[name].geometry.scaled(size), caches, max_rejected=max_rejected, progress=progress
         )
-    drawn = (DRAWN,) if is_standin(data, name) else ()
-    return cache, drawn + records.notes
+    synthetic = (SYNTHETIC,) if is_standin(data, name) else ()
+    return cache, synthetic + records.notes
 
 
 def limited(records: Records, limit: int | None) -> Records:
-    """At most ``limit`` images, drawn by a hash of their paths: the same ones everywhere."""
+    """Return at most ``limit`` images, sampled by a hash of their paths: the same ones everywhere."""
     if limit is None or limit >= len(records):
         return records
-    drawn = sorted(range(len(records)), key=lambda i: hashlib.sha256(records.ids[i].encode()).digest())[:limit]
-    return records.take(sorted(drawn))
+    sampled = sorted(range(len(records)), key=lambda i: hashlib.sha256(records.ids[i].encode()).digest())[:limit]
+    return records.take(sorted(sampled))

@@ -1,15 +1,14 @@
-"""A data set decoded once: images as one memory-mapped uint8 array, with labels and rows beside it.
+"""Decode a data set once: images as one memory-mapped uint8 array, with labels and rows beside it.
 
 The files are described in ``training.cache.files``.
 
-**Key.** A hash of what was asked (paths, labels, patients, splits, geometry, decoder version: the *plan*) and of the
-sha256 of every file. Hashing a large set at each start would take minutes, so a file is hashed while it is decoded, and
-again only when its size, time or place is not what it was: the usual start costs one ``stat`` per file. A file that was
-only touched or copied keeps the cache valid; one changed byte makes a new cache, which takes over the unchanged images
-of the old one.
+**Key.** A hash of the request (paths, labels, patients, splits, geometry, decoder version: the *plan*) and of the
+sha256 of every file. Hashing a large set at each call would take minutes, so a file is hashed while it is decoded, and
+again only if its size, time or path has changed: the usual call costs one ``stat`` per file. A file that was only
+touched or copied keeps the cache valid; one changed byte makes a new cache, which reuses the unchanged images.
 
-**Resume.** Work goes on in ``<name>-<plan>.partial/`` (see ``training.cache.staging``): a run killed at any point loses
-less than a batch, and an image whose file has changed since is decoded again.
+**Resume.** Work is resumed in ``<name>-<plan>.partial/`` (see ``training.cache.staging``): a run killed at any point
+loses less than a batch, and an image whose file has changed since is decoded again.
 """
 
 from __future__ import annotations
@@ -62,15 +61,15 @@ def prepare(
     progress: Progress | None = None,
     jobs: int | None = None,
 ) -> Cache:
-    """Decode a data set once, or open what an earlier call decoded.
+    """Decode a data set, or open the cache of an earlier call.
 
     Args:
         records: The data set.
         geometry: The size and channels to keep.
-        folder: Where caches lie; each gets a folder of its own in it. Old ones are left: delete them as you like.
+        folder: The folder that holds the caches. Old ones are not removed.
         max_rejected: How many unreadable images may be left out. All of them are listed in ``rejected.csv`` either way.
         progress: Called with (done, total) images.
-        jobs: Threads; by default one for each core this process may use.
+        jobs: Threads; by default one for each available core.
 
     Returns:
         The opened cache.
@@ -95,7 +94,7 @@ def prepare(
     plan = _plan(records, geometry)
     slug = re.sub(r"[^\w.-]+", "_", records.name)
     partial = folder / f"{slug}-{_short_hash(plan, str(records.images.root.resolve()))}.partial"
-    # Two processes asked for the same cache: one works, the other waits and finds it.
+    # If two processes need the same cache, one waits for the other.
     with needing_room(folder), _locked(folder / f".{slug}-{plan}.lock"):
         complete = [found.parent for found in sorted(folder.glob(f"{slug}-*/manifest.json"))]
         for found in complete:
@@ -120,20 +119,20 @@ def _locked(path: Path) -> FileLock:
 
 
 def _plan(records: Records, geometry: Geometry) -> str:
-    """A hash of everything that is known before a file is read."""
-    told = [FORMAT, DECODE_VERSION, records.name, records.task, asdict(geometry), records.ids, records.classes]
-    told += [None if column is None else column.tolist() for column in (records.patients, records.splits)]
-    return _short_hash(json.dumps(told), np.ascontiguousarray(records.targets).tobytes())
+    """Return a hash of everything that is known before a file is read."""
+    known = [FORMAT, DECODE_VERSION, records.name, records.task, asdict(geometry), records.ids, records.classes]
+    known += [None if column is None else column.tolist() for column in (records.patients, records.splits)]
+    return _short_hash(json.dumps(known), np.ascontiguousarray(records.targets).tobytes())
 
 
 def _is_current(folder: Path, records: Records) -> bool:
-    """Whether every file is what it was when the cache was made; only files that look changed are read."""
+    """Return whether all files are unchanged; only those whose size, time or path differs are read."""
     manifest, here = read_manifest(folder / "manifest.json"), str(records.images.root.resolve())
     rows, rejected = read_rows(folder / "rows.csv"), read_rows(folder / "rejected.csv")
     touched = False
     for row in rows + rejected:
         path, was = records.images.root / row["path"], stamp_of(row)
-        # Size and time vouch for a file only where it was when it was read.
+        # Size and time identify a file only at the path from which it was read.
         if manifest["root"] == here and quick_stamp(path).quick == was.quick:
             continue
         now = full_stamp(path)
@@ -141,7 +140,7 @@ def _is_current(folder: Path, records: Records) -> bool:
             return False
         row.update(zip(STAMP, map(str, cells(now)), strict=True))
         touched = True
-    if touched:  # the same bytes with another date or place: remember it, and do not read them again next time
+    if touched:  # the same bytes with another time or path: save that, so that they are not read again
         write_rows(folder / "rows.csv", ROWS, (row.values() for row in rows))
         write_rows(folder / "rejected.csv", REJECTED, (row.values() for row in rejected))
         write_manifest(folder / "manifest.json", {**manifest, "root": here})
@@ -154,7 +153,7 @@ def _check_rejected(folder: Path, total: int, allowed: int) -> None:
         first = "; ".join(row["reason"] for row in rejected[:3]) + ("; ..." if len(rejected) > 3 else "")
         raise DataError(
             f"{len(rejected)} of {total} images cannot be read, {allowed} allowed: {first}\n"
-            f"All are listed in {folder / 'rejected.csv'}: mend them, or allow more (max_rejected); the rest is kept."
+            f"All are listed in {folder / 'rejected.csv'}: repair them, or allow more (max_rejected); the rest is kept."
         )
 
 
@@ -166,7 +165,7 @@ def _fill(
     progress: Progress | None,
     jobs: int | None,
 ) -> list[Decoded]:
-    """Put every image in its place: those there already, those of older caches, the rest decoded now."""
+    """Fill in every image: those staged already, those of older caches, the rest decoded now."""
     paths = list(records.images)
     now = [quick_stamp(path).quick for path in paths]
     staging.keep(lambda i, stamp: now[i] == stamp.quick)
@@ -192,7 +191,7 @@ def _fill(
 def _older_images(
     caches: list[Path], records: Records, geometry: Geometry
 ) -> Iterator[tuple[NDArray[np.uint8], str, Stamp]]:
-    """Images decoded earlier from the same place in the same way, for other labels or before a file changed."""
+    """Yield images of older caches, made from the same folder in the same way."""
     same = {"format": FORMAT, "decode_version": DECODE_VERSION, "geometry": asdict(geometry)}
     same["root"] = str(records.images.root.resolve())
     for folder in caches:
@@ -204,7 +203,7 @@ def _older_images(
 
 
 def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, prefix: Path) -> Path:
-    """Write what stands beside the images, and move the folder into place."""
+    """Write the files beside the images, and move the folder into place."""
     kept = sorted(staging.stamps)
     if not kept:
         raise DataError(f"data set {records.name}: none of its {len(records)} images can be read")

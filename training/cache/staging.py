@@ -1,4 +1,4 @@
-"""The working folder of a cache that is being made: killed at any point, it knows which images are on disk."""
+"""The working folder of a cache in the making, which can be resumed after a kill at any point."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _LINE = re.compile(r"^(\d+),(\d+),(\d+),([0-9a-f]{64})$", re.MULTILINE)
 
 
 class Staging:
-    """Images in fixed places of ``images.npy``, and a journal of those that are on disk for certain.
+    """A partly filled ``images.npy``, and a journal of the images that are on disk.
 
-    A batch of images is forced to disk before the journal names it, so that the journal is never ahead of the images.
-    The last line about an image counts; a line that a kill has torn counts as not written.
+    A batch of images is synced to disk before the journal lists it. The last line of an image counts; incomplete
+    lines are ignored.
 
     Args:
-        folder: Made where it does not exist.
-        count: Number of places.
+        folder: Created if missing.
+        count: Number of images.
         geometry: The size of one image.
 
     Attributes:
-        stamps: The files whose images are on disk, by place.
+        stamps: The files whose images are on disk, by index.
 
     Example:
         >>> import tempfile
@@ -65,7 +65,7 @@ class Staging:
         self._start = self.images.stat().st_size - count * self._stride
         self._pixels = self.images.open("r+b")
         self._journal = journal.open("a", encoding="ascii")
-        self._journal.write("\n")  # ends a line that a kill has torn
+        self._journal.write("\n")  # ends an incomplete line
 
     def __enter__(self) -> Staging:
         return self
@@ -79,7 +79,7 @@ class Staging:
         return self.folder / "final"
 
     def put(self, place: int, image: NDArray[np.uint8], stamp: Stamp) -> None:
-        """Write one image to its place."""
+        """Write one image."""
         self._pixels.seek(self._start + place * self._stride)
         self._pixels.write(image.tobytes())
         self._batch[place] = stamp
@@ -87,7 +87,7 @@ class Staging:
             self._commit()
 
     def keep(self, good: Callable[[int, Stamp], bool]) -> None:
-        """Forget the images whose place and stamp are not good any more."""
+        """Forget the images whose index and stamp are not good any more."""
         self.stamps = {i: stamp for i, stamp in self.stamps.items() if good(i, stamp)}
 
     def _commit(self) -> None:
@@ -98,13 +98,13 @@ class Staging:
         self._batch.clear()
 
     def finish(self, kept: list[int]) -> Path:
-        """Once closed, make the array of the places kept; killed at any point, this can be done again.
+        """Make the array of some images, once closed; can be repeated after a kill.
 
         Args:
-            kept: Places, ascending.
+            kept: Indices, ascending.
 
         Returns:
-            A folder that holds ``images.npy`` and nothing else yet; to be filled and moved.
+            A folder that holds ``images.npy`` alone; to be filled and moved.
         """
         self._final.mkdir(exist_ok=True)
         if len(kept) == self._count:
@@ -115,7 +115,7 @@ class Staging:
 
 
 def _copy_rows(source: Path, target: Path, rows: list[int]) -> None:
-    """Copy some images, a batch at a time, so that memory stays small."""
+    """Copy some images, a batch at a time, to save memory."""
     images = np.load(source, mmap_mode="r")
     with target.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *images.shape[1:])}

@@ -1,4 +1,4 @@
-"""The command that writes cards and the gallery."""
+"""The command ``card``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that get, check and decode data sets."""
+"""The commands ``download``, ``check`` and ``prepare``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MEGABYTE = 1_000_000
 def download(
     name: Annotated[str, typer.Argument(metavar="SET", help="A data set of the study.")],
     data: DataFolder = None,
-    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep what was fetched, as fetched.")] = False,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives.")] = False,
 ) -> None:
-    """Fetch, verify and unpack a data set, or say how it is got by hand."""
+    """Fetch, verify and unpack a data set, or show how to get it by hand."""
     from training.download.download import download as fetch
 
-    with counting(f"getting {name}", "MB") as count:
+    with counting(f"downloading {name}", "MB") as count:
 
         def progress(done: int, total: int | None) -> None:
             count(done // MEGABYTE, max(done, total or 0) // MEGABYTE)
@@ -40,13 +40,13 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare data sets with what is known of them, and decode every image; exit code 1 if something is wrong."""
-    from training.datasets.check_report import look, table
+    from training.datasets.check_report import check_and_describe, table
 
     folder = existing(data)
     found = []
     for name in _chosen(names, folder):
         with counting(f"checking {name}") as progress:
-            found.append(look(name, folder, allow_partial=allow_partial, progress=progress))
+            found.append(check_and_describe(name, folder, allow_partial=allow_partial, progress=progress))
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else table(found))
     if any(entry["problems"] for entry in found):
         raise typer.Exit(1)
@@ -61,7 +61,7 @@ def prepare(
     allow_partial: Partial = False,
     max_rejected: Rejected = 0,
 ) -> None:
-    """Decode data sets once into caches; goes on where it was."""
+    """Decode data sets once into caches; resumes an interrupted call."""
     from training.cache.load import prepared
 
     folder = existing(data)
@@ -81,7 +81,7 @@ def prepare(
 
 
 def _chosen(names: list[str] | None, folder: Path) -> list[str]:
-    """The data sets named, or all that are there."""
+    """Return the given data sets, or all in the folder."""
     from training.datasets import DATASETS, available
 
     chosen = [DATASETS[name].name for name in names or available(folder)]

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="The folder that holds the data sets.", envvar="MEDZOO_DATA", show_default=False),
 ]
-Sets = Annotated[list[str] | None, typer.Argument(metavar="[SET]...", help="Data sets; default all there are.")]
+Sets = Annotated[list[str] | None, typer.Argument(metavar="[SET]...", help="Data sets; default all in the folder.")]
 Work = Annotated[Path, typer.Option(help="Caches and runs go here.", envvar="MEDZOO_WORK")]
 Partial = Annotated[bool, typer.Option("--allow-partial", help="Accept incomplete data sets; recorded as such.")]
 Size = Annotated[int, typer.Option(help="Side of the network's input in pixels; 224 in the study.")]
@@ -35,21 +35,21 @@ Zoo = Annotated[
 
 
 def named(folder: Path | None) -> Path:
-    """The data folder, which need not be there yet.
+    """Return the data folder, which need not exist yet.
 
     Raises:
         DataError: None is given.
     """
     if folder is None:
-        raise DataError("no data folder is given; say --data DIR or set MEDZOO_DATA")
+        raise DataError("no data folder is given; add --data DIR or set MEDZOO_DATA")
     return folder
 
 
 def existing(folder: Path | None) -> Path:
-    """The data folder.
+    """Return the data folder.
 
     Raises:
-        DataError: None is given, or it is not there.
+        DataError: None is given, or it does not exist.
     """
     if not named(folder).is_dir():
         raise DataError(f"there is no data folder {folder}; give the folder that holds the data sets")

@@ -1,4 +1,4 @@
-"""The command that publishes a weight."""
+"""The command ``publish``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from training.commands.options import ImageNet, Work
 
 def publish(
     name: Annotated[str, typer.Argument(help="A weight's name.")],
-    to: Annotated[str, typer.Option(help="A folder zoo, made where missing, or hf://ORG.")],
+    to: Annotated[str, typer.Option(help="A folder zoo, created if missing, or hf://ORG.")],
     work: Work = Path("work"),
     imagenet_weights: ImageNet = None,
     really: Annotated[
         bool | None,
-        typer.Option("--send/--dry-run", help="Publish, or only say what.", show_default="--dry-run for hf://ORG"),
+        typer.Option(
+            "--send/--dry-run",
+            help="Publish, or show what would be.",
+            show_default="--dry-run for hf://ORG",
+        ),
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="On the Hub, in a private repository.")] = False,
 ) -> None:
-    """Validate a run's bundle and put it into a folder zoo, or with --send onto the Hub."""
+    """Validate a run's bundle and copy it to a folder zoo, or with --send to the Hub."""
     from medzoo.zoo.resolve import org_of
     from medzoo.zoo.weights import find
     from training.pretraining.imagenet import import_imagenet
@@ -34,4 +38,4 @@ def publish(
     if really or (really is None and not on_hub):
         typer.echo(f"published {send(ready)}")
     else:
-        typer.echo(f"{ready}\nnothing was published; say --send to do it")
+        typer.echo(f"{ready}\nnothing was published; add --send to publish")

@@ -1,4 +1,4 @@
-"""The command that runs the study."""
+"""The command ``study``."""
 
 from __future__ import annotations
 
@@ -16,19 +16,15 @@ def study(
     work: Work = Path("work"),
     zoo: Zoo = None,
     targets: Annotated[
-        str | None, typer.Option(help="Names, with commas between.", show_default="all there are")
+        str | None, typer.Option(help="Comma-separated names.", show_default="all in the folder")
     ] = None,
-    arms: Annotated[
-        str | None, typer.Option(help="Arms, with commas between.", show_default="all with weights")
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="How often each target is divided anew.")] = 1,
+    arms: Annotated[str | None, typer.Option(help="Comma-separated arms.", show_default="all with weights")] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats of the split of each target.")] = 1,
     folds: Annotated[
         int | None,
-        typer.Option(
-            help="Folds of each division; 1 for one held-out fifth.", show_default="5; 1 from 2,000 images on"
-        ),
+        typer.Option(help="Folds of each split; 1 for one held-out fifth.", show_default="5; 1 from 2,000 images on"),
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Names, with commas between.")] = "full",
+    strategies: Annotated[str, typer.Option(help="Comma-separated names.")] = "full",
     fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1",
     image_size: Size = 224,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
@@ -37,32 +33,33 @@ def study(
     limit: Limit = None,
     allow_partial: Partial = False,
     exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Leave out what any arm of a target has seen, for all its arms.")
+        bool,
+        typer.Option("--exclude-seen", help="Exclude images that any arm has seen in pretraining."),
     ] = False,
     jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     backend: Annotated[str, typer.Option(help="loky, dask, ray or sequential.")] = "loky",
     device: Device = None,
     report_only: Annotated[
-        bool, typer.Option("--report-only", help="Run nothing; make the report of WORK/study/results anew.")
+        bool, typer.Option("--report-only", help="Run nothing; write the report of WORK/study/results again.")
     ] = False,
 ) -> None:
-    """Fine-tune every start on every target; tables, curves and report.
+    """Fine-tune all pretrained weights on all targets; write tables, curves and report.
 
-    Finished runs are kept: the same command goes on where it was interrupted. Where a weight has seen images of a
-    target, results are given on all images and on the unseen ones alone.
+    Finished runs are kept: the same command resumes. If a weight has seen images of a target in pretraining, results
+    are given on all images and on the unseen ones.
     """
     from medzoo.core.errors import RunError
-    from training.study.outcome import read_outcomes
     from training.study.report import write_report
-    from training.study.study import Options, Workers
-    from training.study.study import study as start
+    from training.study.result import read_results
+    from training.study.study import StudyOptions
+    from training.study.study import study as run_study
 
     if report_only:
-        outcomes = read_outcomes(work / "study")
-        if not outcomes:
+        results = read_results(work / "study")
+        if not results:
             raise RunError(f"{work / 'study' / 'results'} holds no results; run the study without --report-only")
     else:
-        options = Options(
+        options = StudyOptions(
             image_size=image_size,
             epochs=epochs,
             batch_size=batch_size,
@@ -75,16 +72,17 @@ def study(
             allow_partial=allow_partial,
             exclude_seen=exclude_seen,
         )
-        workers = Workers(jobs, backend, device)
-        outcomes = start(
+        results = run_study(
             existing(data),
             work,
             zoo,
             options,
-            workers,
+            jobs=jobs,
+            backend=backend,
+            device=device,
             targets=listed(targets) if targets else None,
             only=listed(arms) if arms else None,
         )
-    page = write_report(outcomes, work / "study")
+    page = write_report(results, work / "study")
     typer.echo((work / "study" / "table.md").read_text(encoding="utf-8"), nl=False)
     typer.echo(f"report: {page}")

@@ -1,1 +1,1 @@
-"""What a run of any kind needs: its provenance."""
+"""Provenance of runs."""

@@ -1,4 +1,4 @@
-"""Where and with what a run was made."""
+"""Record the environment of a run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", 
 
 
 def environment() -> dict[str, Any]:
-    """Versions, hardware and code state, for a run record.
+    """Return versions, hardware and code state, for a run record.
 
     Returns:
-        A dictionary for JSON. Nothing in it names the machine or its user.
+        A dictionary for JSON, without names of the machine or its user.
     """
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
 
 
 def code_state(folder: Path) -> dict[str, Any]:
-    """The git commit of a checkout and whether it was changed since; unknown outside one."""
+    """Return the git commit of a checkout and whether it has changes; ``None`` outside a checkout."""
 
     def git(*words: str) -> str | None:
         try:

@@ -1,4 +1,4 @@
-"""The data sets of the study and their small relatives, as one table, and how one is loaded and checked by count."""
+"""The table of data sets: loading them, and checking one on disk."""
 
 from training.datasets.entry import DataSet
 from training.datasets.loading import available, folder, load, read

@@ -1,4 +1,4 @@
-"""Is a data set on disk the published one, whole and readable?"""
+"""Check that a data set on disk is the published one, complete and readable."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Check:
-    """What was found; names and paths are sorted.
+    """The result of a check; names and paths are sorted.
 
     Attributes:
         name: The data set.
         root: Its folder.
-        images: Images the reader gives.
+        images: Images that were read.
         known: Images of the complete set.
         counts: Images per class.
-        known_counts: Images per class of the complete set; ``None`` where nobody publishes them.
-        missing: Names that a label table lists and that are not on disk.
+        known_counts: Images per class of the complete set; ``None`` if not published.
+        missing: Names in a label table without an image on disk.
         unlisted: Images on disk without a label.
         duplicates: Groups of images whose files are equal byte by byte.
         unreadable: Images that cannot be decoded to the end, with the reason.
@@ -54,10 +54,7 @@ class Check:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why this is not the complete, readable set, one sentence each; empty when it is.
-
-        Unlisted images and duplicates are no problems: published sets have some.
-        """
+        """The problems, one sentence each; unlisted images and duplicates are none: published sets have some."""
         found = []
         if self.images != self.known:
             found.append(f"{self.images:,} images, the complete set has {self.known:,}")
@@ -79,7 +76,7 @@ class Check:
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values for JSON."""
+        """Return everything as plain values for JSON."""
         return {**asdict(self), "problems": self.problems}
 
 
@@ -90,13 +87,13 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
         name: A name in ``training.datasets.DATASETS``.
         data: The folder that holds the data sets.
         jobs: Cores for decoding; -1 for all.
-        progress: Called with (images done, images in all) now and then.
+        progress: Called with (images done, images in all).
 
     Returns:
-        What was found. A set that is not complete is no error here.
+        The result; an incomplete set is not an error.
 
     Raises:
-        DataError: The set's folder is not there, or its layout or labels cannot be read.
+        DataError: The set's folder does not exist, or its layout or labels cannot be read.
     """
     entry = DATASETS[name]
     records = read(name, data)
@@ -105,7 +102,7 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
     unreadable: list[tuple[str, str]] = []
     same: dict[str, list[str]] = defaultdict(list)
     done = 0
-    for batch in _look(records.images.root, todo, jobs):
+    for batch in _decode_all(records.images.root, todo, jobs):
         for path, digest, reason in batch:
             if reason:
                 unreadable.append((path, reason))
@@ -131,7 +128,7 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
 
 
 def split_patients(records: Records) -> tuple[str, ...]:
-    """Patients whose images stand in more than one of the publisher's splits, sorted."""
+    """Return the patients with images in more than one of the publisher's splits, sorted."""
     if records.patients is None or records.splits is None:
         return ()
     seen: dict[str, set[str]] = defaultdict(set)
@@ -142,21 +139,21 @@ def split_patients(records: Records) -> tuple[str, ...]:
 
 
 def _equal_size(records: Published) -> frozenset[str]:
-    """Paths whose file is as large as another: only these can be copies and need a digest."""
+    """Return the paths of files that are as large as another: only these can be copies and need a digest."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for path in records.ids:
         by_size[(records.images.root / path).stat().st_size].append(path)
     return frozenset(path for paths in by_size.values() if len(paths) > 1 for path in paths)
 
 
-def _look(root: Path, todo: Sequence[tuple[str, bool]], jobs: int) -> Iterator[list[tuple[str, str, str]]]:
-    """Decode in batches over the cores: threads do, since Pillow's decoders release the interpreter's lock."""
+def _decode_all(root: Path, todo: Sequence[tuple[str, bool]], jobs: int) -> Iterator[list[tuple[str, str, str]]]:
+    """Decode in batches on all cores; threads, as Pillow's decoders release the GIL."""
     work = (joblib.delayed(_batch)(root, todo[i : i + BATCH]) for i in range(0, len(todo), BATCH))
     yield from joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(work)
 
 
 def _batch(root: Path, todo: Sequence[tuple[str, bool]]) -> list[tuple[str, str, str]]:
-    """(path, sha256 where asked for, why it cannot be decoded) of some images."""
+    """Return (path, sha256 if needed, why it cannot be decoded) of some images."""
     found = []
     for path, hashed in todo:
         content, reason = b"", ""

@@ -1,4 +1,4 @@
-"""What ``check`` found, for people and for programs."""
+"""Report checks as dictionaries and as a table."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Found = Mapping[str, Any]
 _COLUMNS = ("set", "images", "known", "missing", "unlisted", "copies", "unreadable", "split patients", "result")
 
 
-def look(
+def check_and_describe(
     name: str, data: Path, *, allow_partial: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """Check a data set; one that is there and cannot be read at all is a finding, too.
+    """Check a data set; one that cannot be read is a result too.
 
     Args:
         name: A name in ``training.datasets.DATASETS``.
         data: The folder that holds the data sets.
-        allow_partial: Another number of images than the complete set's is no problem.
+        allow_partial: Accept another number of images than the complete set's.
         progress: Called with (images done, images in all).
 
     Returns:
         ``training.datasets.check.Check.to_dict()``, or ``name`` and ``problems`` alone.
 
     Raises:
-        DataError: The data set is not there.
+        DataError: The data set does not exist.
     """
     try:
         found = check(name, data, progress=progress)
@@ -41,7 +41,7 @@ def look(
 
 
 def table(found: Sequence[Found]) -> str:
-    """One line a data set, then each one's counts per class, notes and problems."""
+    """Format one line for each data set, then its counts per class, notes and problems."""
     rows = [_COLUMNS, *(_row(entry) for entry in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
@@ -60,7 +60,7 @@ def _row(entry: Found) -> tuple[str, ...]:
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Names to the left, numbers to the right."""
+    """Format a row, numbers aligned to the right."""
     cells = [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)]
     return "  ".join([row[0].ljust(widths[0]), *cells, row[-1]])
 

@@ -1,4 +1,4 @@
-"""What the table of data sets says of each, and what several of them share."""
+"""The entry of a data set, and constants that several share."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class DataSet:
     Attributes:
         name: Our name.
         title: The publisher's name.
-        folders: Names its folder may have below the data folder: the published one first.
+        folders: Possible names of its folder below the data folder, the published one first.
         area: ``"cxr"``, ``"hwsi"`` or ``"efi"``.
         task: One of ``medzoo.data.tasks.TASKS``.
         classes: Label names, in the order of the Records' columns.
         total: Images of the complete set that the study uses.
-        counts: Images per class of the complete set; ``None`` where nobody publishes them.
+        counts: Images per class of the complete set; ``None`` if not published.
         geometry: How an image is stored at full size.
         read: Reads the set's folder.
         terms: Licence or terms of use, as far as known.
         citation: What to cite, with a DOI or URL.
         homepage: Where it is published.
         patient_ids: The data set under whose name its patient ids are public: itself, or the one its images were
-            taken from. A weight then tells which patients it has seen. Empty: they are told to nobody.
-        may_publish: Whether its terms are known to let everybody publish weights made from it. Where they forbid it, do
-            not say, or cannot be read without an account (as Kaggle's rules), weights stay in folder zoos. Who has a
-            permission changes it here.
+            taken from. Weights then include hashes of the patients they have seen. Empty: not included.
+        may_publish: Whether its terms are known to allow everybody to publish weights made from it. If they forbid it,
+            are silent, or need an account to read (Kaggle's rules), weights stay in folder zoos. Change it here with a
+            permission.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A data set found on disk, read, and checked by count."""
+"""Find a data set on disk, read it, and check its number of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.readers.common import Published
 
 
 def folder(name: str, data: Path) -> Path | None:
-    """Where a data set lies below the data folder, or ``None``.
+    """Return the folder of a data set, or ``None`` if there is none.
 
     An archive unpacked into a folder of its own name (``X/X/...``) is found too.
 
@@ -28,7 +28,7 @@ def folder(name: str, data: Path) -> Path | None:
 
 
 def available(data: Path) -> list[str]:
-    """The names of the data sets whose folders lie below ``data``, in the order of the table."""
+    """Return the names of the data sets in a folder, in the order of the table."""
     return [name for name in DATASETS if folder(name, data) is not None]
 
 
@@ -40,7 +40,7 @@ def read(name: str, data: Path) -> Published:
         data: The folder that holds the data sets.
 
     Raises:
-        DataError: Its folder is not there, or cannot be read as it is.
+        DataError: Its folder does not exist, or cannot be read.
     """
     entry = DATASETS[name]
     root = folder(name, data)
@@ -53,19 +53,18 @@ def read(name: str, data: Path) -> Published:
 
 
 def load(name: str, data: Path, allow_partial: bool = False) -> Records:
-    """Find, read and count a data set.
+    """Read a data set and check its number of images.
 
     Args:
         name: A name in ``DATASETS``.
         data: The folder that holds the data sets.
-        allow_partial: Accept another number of images than the complete set has, and say so in
-            the notes.
+        allow_partial: Accept another number of images than the complete set has; recorded in the notes.
 
     Returns:
         Records in the order of their relative paths.
 
     Raises:
-        DataError: The folder is not there, cannot be read, or holds another number of images.
+        DataError: The folder does not exist, cannot be read, or holds another number of images.
 
     Example:
         >>> load("kather2016", Path("/nowhere"))  # doctest: +ELLIPSIS
@@ -80,10 +79,10 @@ def load(name: str, data: Path, allow_partial: bool = False) -> Records:
     if here == known:
         return records
     if not allow_partial:
-        said = "".join(f"; {note}" for note in records.notes)
+        notes = "".join(f"; {note}" for note in records.notes)
         todo = "complete it" if here < known else "remove what does not belong to it"
         raise DataError(
-            f"{records.images.root} holds {here:,} images of {name}, the complete set has {known:,}{said};"
-            f" {todo}, or go on as it is with --allow-partial"
+            f"{records.images.root} holds {here:,} images of {name}, the complete set has {known:,}{notes};"
+            f" {todo}, or add --allow-partial"
         )
     return replace(records, notes=(f"{here:,} of {known:,} known images", *records.notes))

@@ -1,4 +1,4 @@
-"""Smaller or freer data sets of the same areas, for where the study's own are not at hand."""
+"""Smaller or freer data sets of the same areas, as substitutes for the study's own."""
 
 from __future__ import annotations
 

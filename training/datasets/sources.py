@@ -1,4 +1,4 @@
-"""What weights are pretrained on."""
+"""The data sets for pretraining."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SOURCE_SETS = [
         classes=breakhis.CLASSES,
         total=7_909,
         counts=(2480, 5429),
-        # The random 224 x 224 crop is drawn from this in training.
+        # Training takes random 224 x 224 crops of this.
         geometry=Geometry(224, 340, "squash", 3),
         read=breakhis.read,
         terms="CC BY 4.0",

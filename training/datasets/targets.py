@@ -1,4 +1,4 @@
-"""What the study fine-tunes on."""
+"""The target data sets of the study."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Downloading data sets: resumed, verified, unpacked safely."""
+"""Download data sets: resumed, verified, unpacked safely."""

@@ -1,4 +1,4 @@
-"""Getting a data set: terms first, then its files one by one, and its folder in place only when all are."""
+"""Download a data set: its terms first, then its files, and its folder in place only when complete."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from filelock import FileLock, Timeout
 
 from medzoo.core.errors import DataError, RunError
 from training.datasets import DATASETS, folder
-from training.download.archives import is_archive
 from training.download.fetch import Progress, fetch, need_room
 from training.download.sources import DOWNLOADS, Download, Item
-from training.download.unpack import unpack
+from training.download.unpack import is_archive, unpack
 
 WORK = "downloads"
 
@@ -26,51 +25,49 @@ def download(
     keep_archives: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Fetch, verify and unpack a data set, or say how it is got by hand.
+    """Fetch, verify and unpack a data set, or announce how to get it by hand.
 
-    Files arrive in ``<data>/downloads/<name>`` and stay there until all are unpacked, so that a call
-    that was stopped at any point goes on where it was. The data set's own folder appears last and
-    whole; one that is there already is left as it is.
+    Files are kept in ``<data>/downloads/<name>`` until all are unpacked, so that an interrupted call can be resumed.
+    The data set's own folder appears last and complete; an existing one is not touched.
 
     Args:
         name: A name in ``training.download.sources.DOWNLOADS``.
-        data: The folder that holds the data sets; it is made.
-        announce: Takes lines to show: the terms of use before anything else, then each step.
+        data: The folder that holds the data sets; it is created.
+        announce: Called with lines to show: the terms of use first, then each step.
         keep_archives: Keep the archives in ``<data>/downloads/<name>``.
-        progress: Called with bytes done and bytes in all (``None`` where unknown) of the step last
-            announced.
+        progress: Called with bytes done and bytes in all (``None`` if unknown) of the step last announced.
 
     Returns:
         The data set's folder.
 
     Raises:
         UnknownNameError: There is no such data set.
-        DataError: It has to be fetched by hand (the steps have been announced), a file cannot be
-            fetched or is not what is published, an archive is unsafe, or the disk is too small.
-        RunError: Another process is at it.
+        DataError: It has to be fetched by hand (the steps have been announced), a file cannot be fetched or is not what
+            is published, an archive is unsafe, or the disk is too small.
+        RunError: Another process is fetching it.
 
     Example:
         >>> download("messidor", Path("/nowhere"), announce=lambda line: None)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        medzoo.core.errors.DataError: messidor may only be fetched by hand: follow the steps above until ...
+        medzoo.core.errors.DataError: messidor may only be fetched by hand: follow the steps above to get ...
     """
     entry, about = DOWNLOADS[name], DATASETS[name]
     announce(f"{about.title}. Terms: {about.terms}. Cite: {about.citation}. See {about.homepage}")
-    there = folder(name, data)
-    if there is not None:
-        announce(f"{there} is there already; move it away to fetch it anew")
-        return there
+    existing = folder(name, data)
+    if existing is not None:
+        announce(f"{existing} exists; move it away to fetch it again")
+        return existing
     target = data / about.folders[0]
     if not entry.items:
         announce(steps(name, data))
-        raise DataError(f"{name} may only be fetched by hand: follow the steps above until {target} is there")
+        raise DataError(f"{name} may only be fetched by hand: follow the steps above to get {target}")
     work = data / WORK / name
     work.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(work.with_name(f".{name}.lock"), timeout=0):
             _need_all(entry, work, keep_archives)
             for number, item in enumerate(entry.items, 1):
-                _bring(item, work, f"{number} of {len(entry.items)}", keep_archives, announce, progress)
+                _fetch_item(item, work, f"{number} of {len(entry.items)}", keep_archives, announce, progress)
             (work / "set").replace(target)
             if not keep_archives:
                 shutil.rmtree(work)
@@ -81,7 +78,7 @@ def download(
 
 
 def steps(name: str, data: Path = Path("data")) -> str:
-    """Say how a data set is got by hand: the only way for some, and for all where no server can be reached.
+    """List the steps to get a data set by hand: the only way for some, and for all without a connection.
 
     Args:
         name: A name in ``training.download.sources.DOWNLOADS``.
@@ -109,7 +106,7 @@ def steps(name: str, data: Path = Path("data")) -> str:
 
 
 def _need_all(entry: Download, work: Path, keep_archives: bool) -> None:
-    """Check the disk for what is still to come: unpacked, and as archives one after the other or all together."""
+    """Check the disk for what is missing: unpacked, and its archives one at a time or all together."""
     sizes = [item.remote.size or 0 for item in entry.items if not _place(item, work).exists()]
     if sizes:
         archives = sum(sizes) if keep_archives else max(sizes)
@@ -118,11 +115,11 @@ def _need_all(entry: Download, work: Path, keep_archives: bool) -> None:
 
 
 def _place(item: Item, work: Path) -> Path:
-    """Where an item goes in the folder that becomes the data set's; there is nothing until it is whole."""
+    """Return an item's place in the folder that becomes the data set's; it exists only when complete."""
     return work / "set" / (item.into if is_archive(item.name) else item.name)
 
 
-def _bring(
+def _fetch_item(
     item: Item,
     work: Path,
     which: str,

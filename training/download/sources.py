@@ -1,7 +1,7 @@
 """Where the study's data sets are published: files that may be fetched freely, and steps for those that may not.
 
-Every URL, size and digest has its public source beside it. What nobody publishes is ``None``: such a file is held to
-what its server says and to the checksums inside its archive. Terms, citations and folders stand in
+Every URL, size and digest has its public source beside it. What is not published is ``None``: such a file is verified
+by its server's length and the checksums inside its archive. Terms, citations and folders are in
 ``training.datasets.DATASETS``.
 """
 
@@ -10,7 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medzoo.core.registry import Registry
-from training.download.responses import Remote
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file on a server, and what is published about it.
+
+    Attributes:
+        url: Where it is.
+        source: The public source of the URL, the size and the digest, in words.
+        size: Bytes; ``None`` if not published.
+        digest: ``"<algorithm>:<hex>"`` with a name that ``hashlib`` knows; ``None`` if not published.
+    """
+
+    url: str
+    source: str
+    size: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Download:
-    """How one data set is got.
+    """How to get one data set.
 
     Attributes:
         name: A name in ``training.datasets.DATASETS``.
@@ -170,7 +186,7 @@ DOWNLOADS: Registry[Download] = Registry(
         ),
         Download(
             "messidor",
-            # LIV4D/MAPLES-DR docs/source/welcome/messidor.rst tells the same steps.
+            # LIV4D/MAPLES-DR docs/source/welcome/messidor.rst lists the same steps.
             steps=(
                 "Fill in the form at https://www.adcis.net/en/third-party/messidor/, accept the licence and confirm"
                 " your e-mail address",

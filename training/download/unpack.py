@@ -1,43 +1,46 @@
-"""Unpacking an archive that nobody here has looked into: whole or not at all, and nothing beside its own folder."""
+"""Unpack an untrusted archive: whole or not at all, and nothing outside its own folder."""
 
 from __future__ import annotations
 
 import errno
-import lzma
+import gzip
 import re
 import shutil
+import stat
 import struct
 import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
-from medzoo.core.errors import DataError
-from training.download.archives import CHUNK, Member, members
+from medzoo.core.atomic import needing_room
+from medzoo.core.errors import DataError, DiskFullError
 
-# Images barely shrink in an archive; a bomb grows a thousandfold.
+SUFFIXES = (".zip", ".tar.gz", ".tgz")
+# Images barely shrink in an archive; a decompression bomb grows a thousandfold.
 MAX_GROWTH = 20
-SMALL = 1 << 28  # what any archive may grow to: text tables do shrink
+SMALL = 1 << 28  # bytes that any archive may grow to: text tables do shrink
 MAX_MEMBERS = 500_000
 
-# Errors of a file that is not what its name says, was cut short or has flipped bits. bz2 and gzip say so with
-# an OSError that has no errno.
-BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    UnicodeDecodeError,
-    struct.error,
+# What the standard library raises for a file that is truncated, corrupt or of another format.
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, ValueError, struct.error)
+# Not allowed in a file name on Windows: these characters, a dot or blank at the end, names of devices.
+_NOT_PORTABLE = re.compile(
+    r'.*[<>:"|?*\\].*|.*[. ]|(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?', re.IGNORECASE | re.DOTALL
 )
 
-# Names that Windows keeps for devices, with any suffix.
-_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+
+def is_archive(name: str) -> bool:
+    """Return whether a file's name is that of a supported archive.
+
+    Example:
+        >>> is_archive("images_001.tar.gz"), is_archive("labels.csv")
+        (True, False)
+    """
+    return name.lower().endswith(SUFFIXES)
 
 
 def unpack(
@@ -51,25 +54,25 @@ def unpack(
 ) -> Path:
     """Unpack a zip or tar archive into a new folder.
 
-    All goes into a folder beside ``target`` first, which is moved into place at the end; one process
-    at a time may unpack to one target. Owners, permissions and times are not taken over. The
-    checksums that the format has (zip, gzip, bz2, xz) are verified.
+    Files are written to a folder beside ``target``, which is renamed to it at the end; one process at a time may
+    unpack to one target. Owners, permissions and times are not restored. The checksums of the format are verified.
 
     Args:
-        archive: A file named like one of ``training.download.archives.SUFFIXES``.
-        target: The folder to make; its parent exists.
-        unwrap: Where one folder holds all the rest, take what is in it.
-        max_bytes: Bytes that may come out; by default 20 times the archive's own, at least 256 MiB.
-        max_members: Files and folders that may come out.
-        progress: Called with the bytes of the archive that are done and its size.
+        archive: A file with one of ``SUFFIXES``.
+        target: The folder to create; its parent exists.
+        unwrap: If one folder holds everything else, unpack what is in it.
+        max_bytes: Limit of the unpacked size; by default 20 times the archive's own, at least 256 MiB.
+        max_members: Limit of the number of files and folders.
+        progress: Called with the bytes of the archive that are processed, and its size.
 
     Returns:
         ``target``.
 
     Raises:
-        DataError: The archive is broken, too large when unpacked, or holds what no data set needs: an
-            absolute path, ``..``, a link, a device, a password, a name that some system cannot keep,
-            two names that some system takes for one. Nothing is left of it then.
+        DataError: The archive is broken, too large when unpacked, or holds an absolute path, ``..``, a link, a device,
+            an encrypted file, a name that is not portable, or two names that a file system may take for one. Nothing
+            is left of it then.
+        DiskFullError: There is no room.
 
     Example:
         >>> import tempfile
@@ -80,28 +83,33 @@ def unpack(
         ['a.csv']
     """
     if target.exists():
-        raise DataError(f"{target} is there already; move it away to unpack {archive.name} again")
+        raise DataError(f"{target} exists; move it away to unpack {archive.name} again")
+    if not is_archive(archive.name):
+        raise DataError(f"{archive} is not unpacked: its format is unknown; known: {', '.join(SUFFIXES)}")
     size = archive.stat().st_size
-    limit = max(MAX_GROWTH * size, SMALL) if max_bytes is None else max_bytes
+    members = _Members(max(MAX_GROWTH * size, SMALL) if max_bytes is None else max_bytes, max_members)
     draft = target.with_name(f".{target.name}.unpacking")
     if draft.exists():  # of a process that was killed
         shutil.rmtree(draft)
     draft.mkdir()
+    extract = _extract_zip if archive.name.lower().endswith(".zip") else _extract_tar
     try:
-        with closing(members(archive)) as found:
-            _write(found, draft, limit, max_members, lambda done: progress(done, size) if progress else None)
+        with needing_room(target), closing(extract(archive, draft, members)) as steps:
+            for done in steps:
+                if progress:
+                    progress(done, size)
+        if not members.size:
+            raise DataError("it holds nothing")
         _unwrapped(draft, unwrap).replace(target)
         if progress:
             progress(size, size)
-    except BROKEN as error:
-        raise DataError(f"{archive} is broken ({error}); remove it and fetch it again") from error
+    except DiskFullError:
+        raise
     except DataError as error:
         raise DataError(f"{archive} is not unpacked: {error}") from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DataError(f"the disk of {target.parent} is full; make room and run the same command again") from error
-        # EINVAL: a zip that points before its own beginning.
-        if error.errno not in (None, errno.EINVAL):
+    except (*_BROKEN, OSError) as error:
+        # gzip raises an OSError without a number, a zip that points before its beginning gives EINVAL.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise DataError(f"{archive} is broken ({error}); remove it and fetch it again") from error
     finally:
@@ -110,94 +118,99 @@ def unpack(
     return target
 
 
-def _write(found: Iterable[Member], root: Path, limit: int, max_members: int, progress: Callable[[int], None]) -> None:
-    names = _Names()
-    written = 0
-    for count, member in enumerate(found, 1):
-        if count > max_members:
-            raise DataError(f"it holds more than {max_members:,} files and folders")
-        path = root.joinpath(*names.add(member.name, member.stream is None))
-        if member.stream is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        if written + member.size > limit:
-            raise DataError(f"it would grow to more than {limit:,} bytes, which no set of images does")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with member.stream as source, path.open("xb") as file:
-            left = member.size
-            # One byte more than declared is asked for, so that a file that goes on is noticed.
-            while chunk := source.read(min(CHUNK, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    break
-                file.write(chunk)
-        if left:
-            raise DataError(f"{member.name!r} is not as long as the archive says")
-        written += member.size
-        progress(member.at)
-    if not written:
-        raise DataError("it holds nothing")
+class _Members:
+    """The members read so far; refuses those that must not be unpacked."""
 
+    def __init__(self, max_bytes: int, max_members: int) -> None:
+        self.max_bytes, self.max_members = max_bytes, max_members
+        self.size = self.count = 0
+        self._paths: dict[str, tuple[str, bool]] = {}
 
-class _Names:
-    """The paths met so far, to refuse those that are unsafe or that some system cannot tell apart."""
-
-    def __init__(self) -> None:
-        self._files: set[str] = set()
-        self._folders: dict[str, str] = {}
-
-    def add(self, name: str, folder: bool) -> tuple[str, ...]:
+    def add(self, name: str, folder: bool, size: int, *, regular: bool) -> None:
         parts = safe_parts(name)
-        for depth in range(1, len(parts) + folder):
-            self._add_folder("/".join(parts[:depth]), name)
-        if not folder:
-            key = _key("/".join(parts))
-            if not parts or key in self._files or key in self._folders:
-                raise DataError(f"{name!r} stands in it twice, or differs from another name in case only")
-            self._files.add(key)
-        return parts
+        if not regular:
+            raise DataError(f"{name!r} in it is a link or a device")
+        self.size += size
+        self.count += 1
+        if self.count > self.max_members:
+            raise DataError(f"it holds more than {self.max_members:,} files and folders")
+        self.grow(self.size)
+        for depth in range(1, len(parts) + 1):
+            path, is_folder = "/".join(parts[:depth]), folder or depth < len(parts)
+            # Windows and macOS do not tell names apart by case or by how accents are composed.
+            key = unicodedata.normalize("NFC", path).casefold()
+            if key in self._paths and (not is_folder or self._paths[key] != (path, True)):
+                raise DataError(f"{name!r} is in it twice, or differs from another name in case only")
+            self._paths[key] = (path, is_folder)
 
-    def _add_folder(self, path: str, name: str) -> None:
-        key = _key(path)
-        if key in self._files or self._folders.setdefault(key, path) != path:
-            raise DataError(f"{name!r} stands in it twice, or differs from another name in case only")
+    def grow(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise DataError(f"it would grow to more than {self.max_bytes:,} bytes, which no set of images does")
 
 
-def _key(path: str) -> str:
-    # Windows and macOS take names for one that differ in case or in how accents are composed.
-    return unicodedata.normalize("NFC", path).casefold()
+def _extract_zip(archive: Path, root: Path, members: _Members) -> Generator[int, None, None]:
+    """Extract a zip, and yield the bytes of it that are processed."""
+    with zipfile.ZipFile(archive) as opened:
+        done = 0
+        for info in opened.infolist():
+            regular = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+            # ``filename`` is already cut at a zero byte.
+            members.add(info.orig_filename, info.is_dir(), info.file_size, regular=regular)
+            if info.flag_bits & 1:
+                raise DataError(f"{info.filename!r} in it is encrypted with a password")
+            opened.extract(info, root)
+            done += info.compress_size
+            yield done
+
+
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip stream that is not read past a limit: the headers of a tar can be bombs too."""
+
+    members: _Members
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.members.grow(self.tell())
+        return data
+
+
+def _extract_tar(archive: Path, root: Path, members: _Members) -> Generator[int, None, None]:
+    """Extract a tar, and yield the bytes of it that are processed."""
+    with archive.open("rb") as raw, _BoundedGzip(fileobj=raw) as stream:
+        stream.members = members
+        with tarfile.open(fileobj=stream, mode="r|") as opened:
+            for info in opened:
+                regular = (info.isreg() or info.isdir()) and not info.issparse()
+                members.add(info.name, info.isdir(), info.size, regular=regular)
+                opened.extract(info, root, set_attrs=False, filter="data")
+                yield raw.tell()
+        while stream.read(1 << 20):  # gzip's checksum is at its end
+            pass
 
 
 def safe_parts(name: str) -> tuple[str, ...]:
-    """The folders and the file of a path inside an archive.
+    """Split a path inside an archive.
 
     Args:
-        name: The path; a backslash separates as it does on Windows.
+        name: The path, with slashes.
 
     Returns:
         Its parts, without ``.``; none for the archive's own root.
 
     Raises:
-        DataError: The path leads out of the folder, or some system cannot keep a file of that name.
+        DataError: The path leads out of the folder, or a file of that name cannot exist on every system.
 
     Example:
         >>> safe_parts("./set/a.png")
         ('set', 'a.png')
     """
-    path = name.replace("\\", "/")
-    if path.startswith("/") or re.match(r"[A-Za-z]:", path):
-        raise DataError(f"the absolute path {name!r} stands in it")
-    parts = tuple(part for part in path.split("/") if part not in ("", "."))
-    for part in parts:
-        if part == "..":
-            raise DataError(f"the path {name!r} in it leads out of its folder")
-        if (
-            part[-1] in ". "
-            or any(letter in '<>:"|?*' or not letter.isprintable() for letter in part)
-            or len(part.encode()) > 255
-            or _DEVICE.fullmatch(part)
-        ):
-            raise DataError(f"the name {name!r} in it is one that some systems cannot keep")
+    if re.match(r"[/\\]|[A-Za-z]:", name):
+        raise DataError(f"it holds the absolute path {name!r}")
+    if ".." in re.split(r"[/\\]", name):
+        raise DataError(f"the path {name!r} in it leads out of its folder")
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if any(_NOT_PORTABLE.fullmatch(part) or not part.isprintable() or len(part.encode()) > 255 for part in parts):
+        raise DataError(f"the name {name!r} in it is one that some systems cannot keep")
     return parts
 
 

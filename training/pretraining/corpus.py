@@ -1,4 +1,4 @@
-"""The images a weight is pretrained on: data sets -> caches -> one pool of images, targets and splits."""
+"""The images of a pretraining run: data sets -> caches -> joined images, targets and splits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Slice:
     Attributes:
         source: The single-area source it belongs to.
         cache: Its decoded images.
-        first: Number of its first image in the corpus.
+        first: Index of its first image in the corpus.
         notes: What its reader left out or assumed.
         total: Images of the complete set.
     """
@@ -40,7 +40,7 @@ class Slice:
 
     @property
     def rows(self) -> slice:
-        """Its images' numbers in the corpus."""
+        """The indices of its images in the corpus."""
         return slice(self.first, self.first + len(self.cache))
 
 
@@ -66,7 +66,7 @@ class Corpus:
         return [SOURCES[name] for name in self.source.members]
 
     def of(self, member: Source) -> NDArray[np.bool_]:
-        """``bool [N]``, the images of one source."""
+        """Return the images of one source, ``bool [N]``."""
         mask = np.zeros(len(self.held_out), bool)
         for part in self.slices:
             if part.source is member:
@@ -74,16 +74,16 @@ class Corpus:
         return mask
 
     def parts(self, recipe: Recipe) -> list[Part]:
-        """The images with their augmentation, for ``medzoo.engine.loader.Loader``."""
+        """Return the images with their augmentation, for ``medzoo.engine.loader.Loader``."""
         return [Part(s.cache.images, AUGMENTS[recipe.augment[s.source.name]]) for s in self.slices]
 
     def columns(self, source: Source) -> slice:
-        """Where a source's labels stand among the targets' columns."""
+        """Return the columns of a source's labels in the targets."""
         start = self.source.labels.index(source.labels[0])
         return slice(start, start + len(source.labels))
 
     def describe(self) -> list[dict[str, Any]]:
-        """Counts and fingerprints of every data set, for the run record."""
+        """Return counts and fingerprints of every data set, for the run record."""
         return [self._describe(part) for part in self.slices]
 
     def _describe(self, part: Slice) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def gather(
         source: What to pretrain on.
         data: The folder that holds the data sets.
         caches: The folder that holds the caches.
-        recipe: Says how absent labels count and how much is held out.
+        recipe: Decides how absent labels count and how much is held out.
         size: Short side in pixels.
         limit: At most so many images of each data set.
         allow_partial: Accept incomplete data sets.
         max_rejected: How many unreadable images of a data set may be left out.
         sets: For a source, the data sets to use instead of its own.
-        seed: Which split.
+        seed: Of the split.
 
     Returns:
         The corpus.
@@ -162,7 +162,7 @@ def gather(
 
 
 def _widened(targets: NDArray[np.float32], member: Source, source: Source, recipe: Recipe) -> NDArray[np.float32]:
-    """A data set's targets among all labels of the corpus."""
+    """Expand a data set's targets to all labels of the corpus."""
     if member is source:
         return targets
     wide = np.full((len(targets), len(source.labels)), 0.0 if recipe.absent == "zero" else np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""ImageNet weights from a file at hand, made into a bundle like any other."""
+"""Import ImageNet weights from a file as a bundle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.publishing.card import card
 
 
 def import_imagenet(file: Path, work: Path, arch: str = "densenet121") -> Path:
-    """Make a run folder of the ImageNet baseline from a weights file, taken as it is.
+    """Make a run folder of the ImageNet baseline from a weights file.
 
     Args:
         file: A safetensors file under torchvision's or timm's key names, with its 1,000-class

@@ -1,4 +1,4 @@
-"""What a network is before its first step: random, random at ImageNet's scale, or ImageNet's weights."""
+"""Initialize a network: random, random with ImageNet's mean and variance, or ImageNet's weights."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from medzoo.zoo.resolve import resolve
 from medzoo.zoo.weights import Weights
 from training.pretraining.imagenet import import_imagenet
 
-STARTS = ("plain", "meanvar")
+INITIALIZATIONS = ("plain", "meanvar")
 
 
-def start(entry: Weights, seed: int, random: str, imagenet_weights: Path | None, work: Path) -> Model:
-    """Make the network that a run begins from.
+def initialize(entry: Weights, seed: int, random: str, imagenet_weights: Path | None, work: Path) -> Model:
+    """Make the initial network of a run.
 
     Args:
-        entry: The weight to be made.
+        entry: The weight to pretrain.
         seed: Of the random values.
         random: For the ``ri`` names, ``"plain"`` or ``"meanvar"``.
         imagenet_weights: A safetensors file; default the zoo's or the Hub's.
-        work: Where an imported file becomes a bundle.
+        work: The folder in which an imported file becomes a bundle.
 
     Returns:
         A network with a classifier for the entry's labels.
 
     Raises:
-        UnknownNameError: There is no such random start.
-        ZooError: The ImageNet weights are needed and cannot be had.
+        UnknownNameError: There is no such random initialization.
+        ZooError: The ImageNet weights are needed and not available.
     """
-    if random not in STARTS:
-        raise UnknownNameError(unknown("random start", random, STARTS))
+    if random not in INITIALIZATIONS:
+        raise UnknownNameError(unknown("random initialization", random, INITIALIZATIONS))
     baseline: str | Path = f"{entry.arch}_in"
     if imagenet_weights is not None and (entry.init == "in" or random == "meanvar"):
         baseline = import_imagenet(imagenet_weights, work, entry.arch) / "bundle"
@@ -55,9 +55,9 @@ def start(entry: Weights, seed: int, random: str, imagenet_weights: Path | None,
 
 
 def scale_to(model: Model, reference: dict[str, Tensor]) -> None:
-    """Draw every weight afresh from a normal distribution with the reference tensor's mean and variance.
+    """Sample every parameter from a normal distribution with the reference tensor's mean and variance.
 
-    What is left of pretraining when only the scale of each layer is kept. Source: Raghu et al., "Transfusion:
+    Source: Raghu et al., "Transfusion:
     Understanding Transfer Learning for Medical Imaging", NeurIPS 2019, section 5 ("Mean Var Init").
 
     Args:

@@ -1,4 +1,4 @@
-"""What one pretraining run was asked to do."""
+"""The options of a pretraining run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from training.pretraining.recipes import RECIPES, Recipe
 
 
 def parse_sets(words: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Read what ``--use`` says.
+    """Parse the values of ``--use``.
 
     Args:
         words: Each ``SOURCE=SET`` or ``SOURCE=SET+SET``.
 
     Returns:
-        Pairs for ``Options.sets``.
+        Pairs for ``PretrainOptions.sets``.
 
     Raises:
-        MedzooError: A word is of another form, a name is unknown, or a set's labels are not the source's.
+        MedzooError: A value is malformed, a name is unknown, or a set's labels are not the source's.
 
     Example:
         >>> parse_sets(["hwsi=breakhis+lc25000_colon"])
@@ -52,8 +52,8 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What one pretraining run was asked to do; everything that is not the full recipe is recorded.
+class PretrainOptions:
+    """The options of a pretraining run; everything that is not the full recipe is recorded.
 
     Attributes:
         recipe: A name in ``training.pretraining.recipes.RECIPES``.
@@ -65,9 +65,9 @@ class Options:
         allow_partial: Accept incomplete data sets.
         max_rejected: How many unreadable images of a data set may be left out.
         imagenet_weights: A safetensors file for the ``in`` names; default the zoo's or the Hub's.
-        random: The start of the ``ri`` names, in ``training.pretraining.initialization.STARTS``.
+        random: The initialization of the ``ri`` names, in ``training.pretraining.initialization.INITIALIZATIONS``.
         seed: Split, initial values, order and augmentation.
-        restart: Begin anew where an unfinished run could go on.
+        restart: Start over even if an unfinished run could be resumed.
         tensorboard: Write TensorBoard's event files too.
         checkpoint_every: Seconds between two checkpoints within an epoch; one is written at each epoch's end too.
         sets: For a source, the data sets to use instead of its own, as ``(source, (name, ...))`` pairs.
@@ -92,10 +92,9 @@ class Options:
     execution: Execution = field(default_factory=Execution)
 
     def resolved(self) -> Recipe:
-        """The recipe with this run's changes.
+        """Return the recipe with this run's changes.
 
-        Adam's steps are about as long whatever the batch, so smaller batches go longer ways through the same images:
-        the learning rate follows the square root of the batch size.
+        The learning rate is scaled with the square root of the batch size.
 
         Source: Malladi et al., "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022.
         """

@@ -27,46 +27,43 @@ from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import Weights, find
 from training.core.provenance import environment
 from training.pretraining.corpus import Corpus, gather
-from training.pretraining.initialization import start
-from training.pretraining.options import Options
+from training.pretraining.initialization import initialize
+from training.pretraining.options import PretrainOptions
 from training.pretraining.recipes import Recipe
 from training.pretraining.resource_usage import Usage
-from training.pretraining.run_lock import alone
+from training.pretraining.run_lock import locking_run
 from training.pretraining.run_record import LOG, append_log, main_metric, reductions, write_run
 from training.pretraining.tensorboard import EventFiles
 from training.pretraining.validation import validate
 
 
-def pretrain(name: str, data: Path, work: Path, options: Options) -> Path:
-    """Pretrain a weight, or go on with a run that was interrupted.
+def pretrain(name: str, data: Path, work: Path, options: PretrainOptions) -> Path:
+    """Pretrain a weight, or resume an interrupted run.
 
     Args:
         name: One of the eight names in ``medzoo.zoo.weights.WEIGHTS`` that are trained, or one of the same form for
             another timm architecture.
         data: The folder that holds the data sets.
         work: Caches go to ``work/cache``, the run to ``work/runs/<name>``.
-        options: What to do.
+        options: The options.
 
     Returns:
         The run's folder: ``run.json``, ``log.jsonl``, ``curves.png`` and ``bundle/``.
 
     Raises:
-        MedzooError: The name, the data or an option cannot be used, another process is at work on the same run, or
-            the disk is full.
-        Stopped: SIGTERM or Ctrl-C; the same command goes on.
+        MedzooError: The name, the data or an option cannot be used, another process works on it, or the disk is full.
+        Stopped: SIGTERM or Ctrl-C; the same command resumes.
     """
     entry = find(name)
     if entry.source is None:
-        raise RunError(
-            f"{name} is taken as it is and not trained; 'publish {name} --imagenet-weights FILE' puts it into a zoo"
-        )
+        raise RunError(f"{name} is not pretrained here; 'publish {name} --imagenet-weights FILE' adds it to a zoo")
     source, recipe = SOURCES[entry.source], options.resolved()
     contract = InputContract(options.image_size, source.crop)
     accelerator = options.execution.accelerator()
     run = work / "runs" / name
-    # Before hours of decoding: it may be asked for and not be installed.
+    # Before hours of decoding: TensorBoard may not be installed.
     events = EventFiles(run / "events") if options.tensorboard and accelerator.is_main_process else None
-    with alone(run, accelerator):
+    with locking_run(run, accelerator):
         corpus = gather(
             source,
             data,
@@ -89,22 +86,22 @@ def _pretrain(
     recipe: Recipe,
     contract: InputContract,
     work: Path,
-    options: Options,
+    options: PretrainOptions,
     accelerator: Accelerator,
     events: EventFiles | None,
 ) -> None:
-    """Train on the corpus and leave the record of it, unless a run with the same settings is complete."""
+    """Train on the corpus and write the run record, unless a run with the same settings is complete."""
     run, source = work / "runs" / entry.name, corpus.source
     with accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
-        model = start(entry, options.seed, options.random, options.imagenet_weights, work)
+        model = initialize(entry, options.seed, options.random, options.imagenet_weights, work)
     model.medzoo = replace(model.medzoo, weights=entry.name, input=contract, classes=source.labels, task=source.task)
     usage = Usage(accelerator.device)
     checkpoints = _checkpoints(run, entry, corpus, options, usage)
     if not options.restart and _is_done(run, checkpoints):
-        say(f"{run} is complete; nothing is left to do (--restart begins anew)")
+        say(f"{run} is complete; nothing to do (--restart starts over)")
         return
     if accelerator.is_main_process:
-        _make_way(run, checkpoints, options)
+        _clear_previous(run, checkpoints, options)
     accelerator.wait_for_everyone()
     try:
         history = _train(model, corpus, recipe, options, accelerator, run, checkpoints, events)
@@ -140,8 +137,8 @@ def _pretrain(
     checkpoints.clear()
 
 
-def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options, usage: Usage) -> Checkpoints:
-    """The run's checkpoints, and what a run must have in common with them."""
+def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: PretrainOptions, usage: Usage) -> Checkpoints:
+    """Return the run's checkpoints, with the settings that a run must have to resume from them."""
     settings = {
         "weight": entry.name,
         "recipe": asdict(options.resolved()),
@@ -154,27 +151,27 @@ def _checkpoints(run: Path, entry: Weights, corpus: Corpus, options: Options, us
 
 
 def _is_done(run: Path, checkpoints: Checkpoints) -> bool:
-    """Whether a run with the same settings is complete."""
+    """Return whether a run with the same settings is complete."""
     if not (run / RUN).is_file() or checkpoints.files:
         return False
     return bool(read_json(run / RUN).get("settings") == checkpoints.settings)
 
 
-def _make_way(run: Path, checkpoints: Checkpoints, options: Options) -> None:
-    """Remove what an earlier run left and this one does not go on from."""
+def _clear_previous(run: Path, checkpoints: Checkpoints, options: PretrainOptions) -> None:
+    """Remove the files of an earlier run that is not resumed."""
     if options.restart:
         checkpoints.clear()
     if not checkpoints.files:
         (run / LOG).unlink(missing_ok=True)
     elif (run / RUN).is_file():
-        (run / RUN).unlink()  # what stood here before is being replaced, and is complete no more
+        (run / RUN).unlink()  # being replaced, so no longer complete
 
 
 def _train(
     model: Model,
     corpus: Corpus,
     recipe: Recipe,
-    options: Options,
+    options: PretrainOptions,
     accelerator: Accelerator,
     run: Path,
     checkpoints: Checkpoints,
@@ -207,7 +204,7 @@ def _reporter(
     run: Path,
     events: EventFiles | None,
 ) -> Callable[[dict[str, Any]], str | None]:
-    """What is done after each epoch: measure, log, and say it."""
+    """Return the callback of each epoch: validate, log and print."""
 
     def after_epoch(record: dict[str, Any]) -> str | None:
         last = record["epoch"] == recipe.plan.epochs
@@ -217,18 +214,17 @@ def _reporter(
         append_log(run, record)
         if events is not None:
             events.write(record)
-        shown = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
-        say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {shown}")
-        return shown
+        metrics = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
+        say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {metrics}")
+        return metrics
 
     return after_epoch
 
 
 def _weights(corpus: Corpus, recipe: Recipe) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """How much each image counts: in sources that weigh classes, inversely to its class's frequency.
+    """Return the weight of each image in the loss: in sources with class weights, inverse to its class's frequency.
 
-    In the aggregate a source weighs its classes only where labels of other sources are masked: the paper's
-    aggregate has no class weights.
+    In the aggregate, classes are weighted only if labels of other sources are masked: the paper's has no class weights.
     """
     weights = np.ones(len(corpus.held_out), np.float32)
     aggregate = len(corpus.members) > 1

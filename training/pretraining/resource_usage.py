@@ -1,4 +1,4 @@
-"""What a run used: memory and energy, as far as the machine tells."""
+"""Memory and energy that a run used, as far as the machine reports them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RAPL = Path("/sys/class/powercap")
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Largest memory so far, in MiB: the process's own, and the GPU's where there is one."""
+    """Return the peak memory in MiB: the process's own, and the GPU's if there is one."""
     unit = 1 << 10 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux KiB
     found = {"process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit // 1024}
     if device.type == "cuda":
@@ -25,8 +25,8 @@ def peak_memory(device: torch.device) -> dict[str, int]:
 class Energy:
     """Joules that the processor's packages and the GPU used since this object was made.
 
-    Processors tell through the kernel's RAPL counters, which many systems show to root alone; NVIDIA GPUs
-    tell where the package ``pynvml`` is installed. What does not tell is left out, never guessed.
+    Processors report through the kernel's RAPL counters, on many systems to root alone; NVIDIA GPUs if the package
+    ``pynvml`` is installed. Missing counters are left out, never estimated.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -34,9 +34,9 @@ class Energy:
         self.start = self._read()
 
     def used(self) -> dict[str, float]:
-        """Joules by counter; empty where the machine tells nothing."""
+        """Return joules by counter; empty if the machine reports none."""
         now = self._read()
-        # A counter that wrapped around is left out rather than guessed.
+        # A counter that wrapped around is left out.
         return {name: round(now[name] - was, 1) for name, was in self.start.items() if now.get(name, -1) >= was}
 
     def _read(self) -> dict[str, float]:
@@ -65,12 +65,12 @@ def _gpu_joules(device: torch.device) -> dict[str, float]:
 
 
 class Usage:
-    """What a run used, over all the processes it took one after another; a ``medzoo.engine.checkpoints.Meter``.
+    """Resources of a run over all processes that resumed it; a ``medzoo.engine.checkpoints.Meter``.
 
-    What a process used after its last checkpoint is lost with its work where it was killed.
+    What a killed process used after its last checkpoint is not counted.
 
     Args:
-        device: Where this process computes.
+        device: The device of this process.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -79,11 +79,11 @@ class Usage:
         self.earlier: Mapping[str, Any] | None = None
 
     def go_on_from(self, earlier: Mapping[str, Any]) -> None:
-        """Count on from what an earlier process told."""
+        """Add to the totals of an earlier process."""
         self.earlier = earlier
 
     def total(self) -> dict[str, Any]:
-        """The largest memory of any process, in MiB, and the joules of all; a counter that one lacks is left out."""
+        """Return the peak memory of any process, in MiB, and the joules of all; incomplete counters are left out."""
         memory, joules = peak_memory(self.device), self.energy.used()
         if self.earlier is not None:
             was = self.earlier.get("peak_memory", {})

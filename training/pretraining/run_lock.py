@@ -1,4 +1,4 @@
-"""One process, or one group of processes, a run."""
+"""A lock that keeps other processes out of a run's folder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from medzoo.engine.runtime import shared
 
 
 @contextmanager
-def alone(run: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Keep others out of a run's folder while the body works in it.
+def locking_run(run: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Keep other processes out of a run's folder.
 
-    The system holds the lock, so one of a process that was killed is open again.
+    The operating system releases the lock of a process that was killed.
 
     Args:
         run: The run's folder.
@@ -39,7 +39,7 @@ def alone(run: Path, accelerator: Accelerator) -> Iterator[None]:
     try:
         if shared(accelerator, torch.tensor(float(taken), device=accelerator.device)) > 0:
             raise RunError(
-                f"another process is making {run}; wait for it or stop it (the same command then goes on), or give "
+                f"another process works on {run}; wait for it or stop it (the same command then resumes), or give "
                 "another --work"
             )
         yield

@@ -1,4 +1,4 @@
-"""What a pretraining run leaves behind: log, curves, splits, bundle, and the record that says it is complete."""
+"""The files of a pretraining run: log, curves, bundle, and the record that marks it as complete."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from medzoo.reporting.plots import draw_curves, save_figure
 from medzoo.zoo.bundle import CARD, CONFIG, RUN
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import Weights
-from training.cache.load import DRAWN
+from training.cache.load import SYNTHETIC
 from training.pretraining.corpus import Corpus
-from training.pretraining.options import Options
+from training.pretraining.options import PretrainOptions
 from training.pretraining.recipes import RECIPES
-from training.pretraining.seen_images import tell_images
+from training.pretraining.seen_images import write_seen_images
 from training.publishing.card import card
 
 LOG = "log.jsonl"
@@ -29,21 +29,21 @@ CURVES = "curves.png"
 
 
 def append_log(run: Path, record: dict[str, Any]) -> None:
-    """Add an epoch to the log; one that was interrupted and done again stands there once."""
+    """Append an epoch to the log, replacing it if it was repeated."""
     log = run / LOG
     old = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     kept = [line for line in old if json.loads(line)["epoch"] < record["epoch"]]
     write_text(log, "".join(line + "\n" for line in [*kept, json.dumps(record)]))
 
 
-def reductions(corpus: Corpus, options: Options) -> list[str]:
-    """In words, all that makes a run less than the full one."""
+def reductions(corpus: Corpus, options: PretrainOptions) -> list[str]:
+    """List in words all that makes a run less than the full one."""
     found = [
         f"{len(part.cache):,} of {part.total:,} images of {part.cache.name}"
         for part in corpus.slices
         if len(part.cache) != part.total
     ]
-    found += [f"drawings in place of {part.cache.name}" for part in corpus.slices if DRAWN in part.notes]
+    found += [f"synthetic images in place of {part.cache.name}" for part in corpus.slices if SYNTHETIC in part.notes]
     found += [f"{source}: {' + '.join(names)} instead of the study's own" for source, names in options.sets]
     full = RECIPES[options.recipe].plan.epochs
     if options.image_size != 224:
@@ -54,7 +54,7 @@ def reductions(corpus: Corpus, options: Options) -> list[str]:
 
 
 def main_metric(source: str, values: dict[str, Any]) -> str:
-    """A source's main metric and its value, in words."""
+    """Format a source's main metric and its value."""
     metric = primary(SOURCES[source].task)
     value = values.get(metric)
     return f"{metric} {'undefined' if value is None else format(value, '.3f')}"
@@ -67,7 +67,7 @@ def write_run(run: Path, model: Model, entry: Weights, corpus: Corpus, record: d
         run: The run's folder.
         model: The trained network.
         entry: The weight.
-        corpus: What it was trained on.
+        corpus: The images it was trained on.
         record: The run record.
     """
     figure = _curves(record)
@@ -86,7 +86,7 @@ def write_run(run: Path, model: Model, entry: Weights, corpus: Corpus, record: d
         write_json(new / CONFIG, config_of(model, info))
         write_json(new / RUN, record)
         save_figure(figure, new / CURVES)
-        tell_images(corpus, new)
+        write_seen_images(corpus, new)
         write_text(new / CARD, card(entry, record))
     write_json(run / RUN, record)
 

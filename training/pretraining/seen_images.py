@@ -1,4 +1,4 @@
-"""What a bundle tells of its pretraining images: their content hashes for ``medzoo.audit``, and who was held out."""
+"""The records of pretraining images in a bundle: content hashes for ``medzoo.audit``, and the split."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from training.pretraining.corpus import Corpus, Slice
 SPLITS = "splits.csv"
 
 
-def tell_images(corpus: Corpus, folder: Path) -> None:
+def write_seen_images(corpus: Corpus, folder: Path) -> None:
     """Write ``seen.safetensors`` and ``splits.csv`` into a bundle.
 
-    Seen are the images that were trained on. Those held out changed no value of the weight (the last epoch is kept,
-    none is picked by validation), so an audit that named them would leave out more than it must; ``splits.csv`` names
-    both sides.
+    Only the training images count as seen: the held-out images changed no parameter (the last epoch is kept, none is
+    selected by validation). ``splits.csv`` lists both sides.
 
     Args:
         corpus: The images of the run.
@@ -39,7 +38,7 @@ def tell_images(corpus: Corpus, folder: Path) -> None:
 
 
 def _seen(part: Slice, corpus: Corpus) -> Seen:
-    """The training images of one data set; their patients where the publisher's ids are public."""
+    """Hash the training images of one data set, and their patients if the publisher's ids are public."""
     cache, owner = part.cache, DATASETS[part.cache.name].patient_ids
     train = np.flatnonzero(~corpus.held_out[part.rows])
     seen = seen_of(cache.name, cache_hashes(cache)[train])
@@ -49,7 +48,7 @@ def _seen(part: Slice, corpus: Corpus) -> Seen:
 
 
 def published_names(paths: Sequence[str]) -> list[str]:
-    """What a publisher calls images: file names where these tell them apart, as they are the same in every layout.
+    """Return the publisher's names of images: file names if unique, as these are the same in every layout.
 
     Args:
         paths: The images' paths relative to the data set's folder.

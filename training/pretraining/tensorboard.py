@@ -1,4 +1,4 @@
-"""TensorBoard's event files, for those who want them."""
+"""TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from medzoo.core.errors import RunError
 
 
 class EventFiles:
-    """Writes each epoch's numbers where TensorBoard finds them.
+    """Write the metrics of each epoch for TensorBoard.
 
     Args:
-        folder: Where the files go.
+        folder: The folder of the files.
 
     Raises:
         RunError: The package ``tensorboard`` is not installed.

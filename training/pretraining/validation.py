@@ -1,4 +1,4 @@
-"""Metrics of a network under pretraining: source by source, each over its own labels."""
+"""Validation metrics during pretraining: source by source, each over its own labels."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def validate(
 
     Args:
         model: The network.
-        pool: The corpus's images.
+        loader: Loads the corpus's images.
         corpus: The corpus.
         accelerator: The processes that share the work.
-        bootstrap: Resamples (by patient, where patients are known) behind the 95 % intervals; 0 for none.
+        bootstrap: Resamples (by patient if known) of the 95 % intervals; 0 for none.
 
     Returns:
         For each source its metrics' values (``None`` where undefined), ``labels`` with AUROC and average
@@ -60,7 +60,7 @@ def validate(
 
 
 def _groups(corpus: Corpus, member: Source) -> NDArray[np.int64]:
-    """A number for each patient (or image, where patients are unknown) of a source's images; data sets share none."""
+    """Return a group number for each image of a source: of its patient, or of the image if patients are unknown."""
     found: list[NDArray[np.int64]] = []
     first = 0
     for part in corpus.slices:
@@ -87,7 +87,7 @@ def _described(metrics: Metrics) -> dict[str, Any]:
 
 
 def _shared_logits(model: Model, loader: Loader, rows: NDArray[np.int64], accelerator: Accelerator) -> Tensor:
-    """Logits of some images, in their order, each process having computed a part."""
+    """Return the logits of some images, in their order; each process computes a part."""
     rank, world = accelerator.process_index, accelerator.num_processes
     with flush_denormals(), accelerator.autocast():
         mine = predict_logits(model, loader, torch.from_numpy(rows[rank::world].copy()))

@@ -1,1 +1,1 @@
-"""Publishing a weight: validated, with its licence and golden vector, into a folder zoo or onto the Hub."""
+"""Publish weights: validated, with licence and golden vector, to a folder zoo or the Hub."""

@@ -1,4 +1,4 @@
-"""Model cards, made from the tables, run records, the study's outcomes and audits alone: no number is typed by hand."""
+"""Model cards, rendered from the tables, run records, study results and audits: no number is typed by hand."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from training.publishing.evidence import Evidence, transfers
 from training.templates import render
 
 CARDS = Path(__file__).parents[2] / "model_cards"
-# What the cards in the repository are made from; laid out as a work folder.
+# The inputs of the cards in the repository, laid out as a work folder.
 EVIDENCE = CARDS / "evidence"
 
 
 def card(entry: Weights, record: Mapping[str, Any] | None, evidence: Evidence | None = None) -> str:
-    """The card of a weight.
+    """Render the card of a weight.
 
     Args:
         entry: The weight.
-        record: Its run record; ``None`` where it has not been trained yet.
-        evidence: The study's outcomes and audits, where there are any.
+        record: Its run record; ``None`` if it has not been trained.
+        evidence: Study results and audits.
 
     Returns:
         Markdown with YAML metadata, as the Hub reads it.
@@ -36,8 +36,8 @@ def card(entry: Weights, record: Mapping[str, Any] | None, evidence: Evidence | 
     source = SOURCES[entry.source] if entry.source else None
     members = [SOURCES[name] for name in source.members] if source else []
     names = [part["name"] for part in record["data"]] if record else list(source.datasets if source else ())
-    # A weight that nobody has trained has no results, whatever rows of that name say.
-    found = transfers(entry.name, evidence.outcomes) if record or entry.timm_name else []
+    # A weight that was not trained has no results.
+    found = transfers(entry.name, evidence.results) if record or entry.timm_name else []
     contract = InputContract(crop=source.crop if source else "center")
     audits = evidence.audits.get(entry.name, {})
     return render(
@@ -61,7 +61,7 @@ def write_cards(folder: Path = CARDS, evidence: Evidence | None = None) -> list[
     """Write the card of every weight.
 
     Args:
-        folder: Where ``<name>.md`` go.
+        folder: The folder of ``<name>.md``.
         evidence: What was measured.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The card of a bundle: can the Hub read its metadata?"""
+"""Check that the Hub can read the metadata of a card."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BLOCK = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 
 
 def check_card(path: Path) -> None:
-    """Check a card as the Hub's client will, before anything is sent.
+    """Check a card with the Hub's client, before anything is uploaded.
 
     Args:
         path: A bundle's ``README.md``.
 
     Raises:
-        ZooError: It has no metadata, or none that the client takes.
+        ZooError: It has no metadata, or none that the client accepts.
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -38,11 +38,11 @@ def check_card(path: Path) -> None:
             raise ValueError("its metadata has no license or no tags")
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ZooError(f"{path} is not a card that the Hub takes ({reason}); make it again") from error
+        raise ZooError(f"{path} is not a card that the Hub accepts ({reason}); make it again") from error
 
 
 def _refuse_tricks(metadata: str) -> None:
-    """Aliases can stand for more than fits into memory, deep nesting takes PyYAML minutes; our cards have neither."""
+    """Refuse aliases, which can exhaust memory, and deep nesting, which takes PyYAML minutes."""
     if len(metadata) > _MAX_METADATA:
         raise ValueError(f"more than {_MAX_METADATA:,} characters of metadata")
     depth = 0

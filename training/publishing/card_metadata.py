@@ -1,4 +1,4 @@
-"""The YAML on top of a card, made by the Hub's own client, so that the Hub understands it."""
+"""The YAML metadata of a card, written by the Hub's own client."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TASK = "image-classification"
 
 
 def metadata(entry: Weights, record: Mapping[str, Any] | None, found: Sequence[Transfer]) -> str:
-    """A card's metadata.
+    """Return a card's metadata.
 
     Args:
         entry: The weight.
-        record: Its run record; ``None`` where it has not been trained.
+        record: Its run record; ``None`` if it has not been trained.
         found: Its results in the study.
 
     Returns:
@@ -34,7 +34,7 @@ def metadata(entry: Weights, record: Mapping[str, Any] | None, found: Sequence[T
     tags = ["timm", "medzoo", "medical-imaging", "transfer-learning", entry.arch]
     tags += [SOURCES[name].tag for name in source.members] if source else []
     relation: dict[str, Any] = {"base_model_relation": "finetune"} if source and entry.init == "in" else {}
-    # A reduced run shows that the chain works; tables on the Hub would take its numbers for the weight's.
+    # The numbers of a reduced run are not the full weight's, and the Hub's tables would not say so.
     reduced = bool(record and record["reduced"]) or any(one.reduced for one in found)
     results = [] if reduced else _validation(record) + _study(found)
     data = ModelCardData(

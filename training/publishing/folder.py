@@ -1,4 +1,4 @@
-"""A validated bundle put into a folder zoo."""
+"""Copy a validated bundle to a folder zoo."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from medzoo.zoo.verify import verify_bundle
 
 
 def to_folder(name: str, bundle: Path, pin: Pin, zoo: Path) -> Path:
-    """Copy a bundle into a folder zoo; what stood there stays until the new one is whole and verified.
+    """Copy a bundle to a folder zoo; an earlier one is replaced when the new one is complete and verified.
 
     Args:
         name: The weight's name.
         bundle: The bundle, validated.
-        pin: What ``validate`` gave for it.
-        zoo: The folder zoo; made where missing.
+        pin: Its pin, from ``validate``.
+        zoo: The folder zoo; created if missing.
 
     Returns:
         The bundle's folder in the zoo.

@@ -1,4 +1,4 @@
-"""The gallery: all cards as static pages to search, filter and compare, without a server or anything from elsewhere."""
+"""The gallery: all cards as static HTML, to search, filter and compare without a server or external files."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WIDTH, HEIGHT = 300, 120
 
 
 @dataclass(frozen=True)
-class Line:
-    """One curve of a small picture.
+class Curve:
+    """One curve of a small figure.
 
     Attributes:
-        name: What it shows.
+        name: Its name.
         points: For an SVG ``polyline``, in ``WIDTH`` x ``HEIGHT``.
         first: Its first value.
         last: Its last value.
@@ -41,17 +41,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the gallery shows of one weight.
+    """A weight in the gallery.
 
     Attributes:
         weight: The weight.
         area: A source's name, or ``"photographs"``.
         state: ``"trained"``, ``"reduced run"``, ``"not trained yet"`` or ``"published by timm"``.
-        data_sets: Titles of the data sets it is made from.
+        data_sets: Titles of its data sets.
         images: Training and held-out images; ``None`` without a run.
         validation: The main metric of each source on held-out images, in words.
         transfer: The study's metric by target, in words.
-        lines: Curves over epochs.
+        curves: Curves over epochs.
     """
 
     weight: Weights
@@ -61,27 +61,27 @@ class Entry:
     images: int | None
     validation: Mapping[str, str]
     transfer: Mapping[str, str]
-    lines: tuple[Line, ...]
+    curves: tuple[Curve, ...]
 
 
 def write_site(folder: Path, evidence: Evidence) -> Path:
     """Write the gallery.
 
     Args:
-        folder: The folder to make, or an earlier gallery to replace: ``index.html`` and a page for each weight.
+        folder: The folder to create, or an earlier gallery to replace: ``index.html`` and a file for each weight.
         evidence: What was measured.
 
     Returns:
-        The first page.
+        The file ``index.html``.
 
     Raises:
-        RunError: The folder holds something else.
+        RunError: The folder holds other files.
     """
     if folder.exists() and not (folder.is_dir() and all(file.suffix == ".html" for file in folder.iterdir())):
-        raise RunError(f"{folder} holds something else than a gallery, which would be lost; give another folder")
+        raise RunError(f"{folder} holds files that are no gallery and would be lost; give another folder")
     entries = [_entry(weight, evidence) for weight in WEIGHTS.values()]
     targets = [name for name in DATASETS if any(name in entry.transfer for entry in entries)]
-    # No raw HTML: a card shows what its data sets call themselves, and that may be anything.
+    # No raw HTML: names of data sets may be anything.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     with replacing_folder(folder) as new:
         for entry in entries:
@@ -119,7 +119,7 @@ def _entry(weight: Weights, evidence: Evidence) -> Entry:
         state = "reduced run" if record["reduced"] else "trained"
     planned = SOURCES[weight.source].datasets if weight.source else ()
     names = [part["name"] for part in record["data"]] if record else planned
-    found = transfers(weight.name, evidence.outcomes) if record or weight.timm_name else []
+    found = transfers(weight.name, evidence.results) if record or weight.timm_name else []
     return Entry(
         weight=weight,
         area=weight.source or "photographs",
@@ -128,28 +128,28 @@ def _entry(weight: Weights, evidence: Evidence) -> Entry:
         images=sum(part["images"] for part in record["data"]) if record and record["data"] else None,
         validation=validation,
         transfer={one.target: f"{one.metric} {one.estimate}" for one in found},
-        lines=tuple(_lines(history)),
+        curves=tuple(_curves(history)),
     )
 
 
-def _lines(history: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """Training loss, and each source's main metric, over epochs."""
+def _curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """Return the curves of the training loss and of each source's main metric."""
     if len(history) < 2:
         return []
     series = {"training loss": [epoch["loss"] for epoch in history]}
     for source in history[-1]["valid"]:
         metric = primary(SOURCES[source].task)
         series[f"{source}: {metric}"] = [epoch["valid"][source].get(metric) for epoch in history]
-    # The loss fills its own height; metrics share the one from 0 to 1, so that they can be compared.
+    # The loss is scaled to its maximum; metrics share the axis from 0 to 1.
     return [
-        _line(name, values, max(series["training loss"]) if name == "training loss" else 1.0)
+        _curve(name, values, max(series["training loss"]) if name == "training loss" else 1.0)
         for name, values in series.items()
         if any(value is not None for value in values)
     ]
 
 
-def _line(name: str, values: Sequence[float | None], top: float) -> Line:
+def _curve(name: str, values: Sequence[float | None], top: float) -> Curve:
     step = WIDTH / (len(values) - 1)
     known = [(i * step, value) for i, value in enumerate(values) if value is not None]
     points = " ".join(f"{x:.1f},{HEIGHT * (1 - min(max(value / top, 0), 1)):.1f}" for x, value in known)
-    return Line(name, points, known[0][1], known[-1][1])
+    return Curve(name, points, known[0][1], known[-1][1])

@@ -1,4 +1,4 @@
-"""A validated bundle put onto the Hub: one commit, checked there, tagged, and pinned in the package."""
+"""Upload a validated bundle to the Hub: one commit, verified, tagged, and pinned in the package."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ _TAG = re.compile(r"v([1-9][0-9]*)")
 
 
 def to_hub(name: str, bundle: Path, pin: Pin, org: str, *, private: bool, pins: Path) -> Pin:
-    """Publish a bundle on the Hub and write its pin. Done again, it changes nothing.
+    """Publish a bundle on the Hub and write its pin; idempotent.
 
-    Until the one commit is made, the repository holds what it held; until the pin is written, medzoo
-    loads the version that it loaded. A run that failed is mended by the same call.
+    Until the pin is written, medzoo loads the earlier version. A failed call can be repeated.
 
     Args:
         name: The weight's name; the repository is ``org/name``.
         bundle: The bundle, validated.
-        pin: What ``validate`` gave for it.
+        pin: Its pin, from ``validate``.
         org: An organisation or user of the Hub.
-        private: Make a private repository. One that exists stays as it is.
+        private: Make a new repository private; an existing one is not changed.
         pins: The table of pins to write to.
 
     Returns:
         The pin, with repository and commit.
 
     Raises:
-        ZooError: There is no token, the Hub refuses, or what it holds afterwards is not what was sent.
+        ZooError: There is no token, the Hub refuses, or its files are not those that were uploaded.
     """
     repo = f"{org}/{name}"
     sent = upload(
@@ -54,7 +53,7 @@ def to_hub(name: str, bundle: Path, pin: Pin, org: str, *, private: bool, pins: 
 
 
 def _tag(api: HfApi, repo: str, revision: str) -> None:
-    """Name a commit v1, v2 and so on, unless it has such a name."""
+    """Tag a commit with the next of v1, v2, ..., unless it has such a tag."""
     tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(repo).tags}
     numbered = {int(found[1]): tags[found[0]] for found in map(_TAG.fullmatch, tags) if found}
     if revision not in numbered.values():

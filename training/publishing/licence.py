@@ -1,4 +1,4 @@
-"""What may be done with a weight: the terms of the data it was made from, and whether they let it be published."""
+"""The licence of a weight: the terms of its data, and whether they allow it to be published."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from training.datasets import DATASETS, DataSet
 
 
 def data_sets(entry: Weights, record: Mapping[str, Any]) -> list[DataSet]:
-    """The data sets that a weight was really made from, by its run record.
+    """Return the data sets of a weight, by its run record.
 
     Raises:
-        UnknownNameError: One of them is not in our table, so that its terms are not known.
+        UnknownNameError: One of them is not in the table, so that its terms are unknown.
     """
     return [DATASETS[str(part["name"])] for part in record["data"]]
 
 
 def licence_text(entry: Weights, record: Mapping[str, Any]) -> str:
-    """The LICENSE file of a bundle, from the tables alone.
+    """Return the text of a bundle's LICENSE file.
 
     Args:
         entry: The weight.
@@ -48,10 +48,10 @@ def licence_text(entry: Weights, record: Mapping[str, Any]) -> str:
 
 
 def check_may_publish(entry: Weights, record: Mapping[str, Any]) -> None:
-    """Refuse to put a weight before the public where that is not known to be allowed; a folder zoo is one's own affair.
+    """Refuse to publish a weight unless the terms of its data are known to allow it; folder zoos are not checked.
 
     Raises:
-        ZooError: Which data set does not allow it, and what its terms are; or the weight is not ours to publish.
+        ZooError: A data set does not allow it, or the weight is timm's.
     """
     if entry.timm_name:
         raise ZooError(

@@ -1,4 +1,4 @@
-"""Publish a weight: its run's bundle, completed and validated, into a folder zoo or onto the Hub."""
+"""Publish a weight: its run's bundle, completed and validated, to a folder zoo or the Hub."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from training.publishing.hub import to_hub
 from training.publishing.licence import check_may_publish, licence_text
 from training.publishing.validation import check_record, validate
 
-__all__ = ["Plan", "plan", "publish", "send", "validate"]
+__all__ = ["Publication", "plan", "publish", "send", "validate"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Publication:
     """A weight ready to be published.
 
     Attributes:
@@ -29,7 +29,7 @@ class Plan:
         to: The folder zoo, or ``hf://org``.
         bundle: Its bundle, completed and validated.
         pin: Sizes and hashes of its files.
-        private: Whether a repository that is made is private.
+        private: Whether a new repository is private.
         reduced: In words, what makes it less than the full weight.
     """
 
@@ -48,22 +48,22 @@ class Plan:
         return "\n".join([f"{self.name} to {where}", *files, *notes, f"  sha256 of the weights {self.pin.sha256}"])
 
 
-def plan(name: str, work: Path, to: str | Path, *, private: bool = False) -> Plan:
-    """Complete a run's bundle with its licence and golden vector, and validate all of it. Nothing is sent.
+def plan(name: str, work: Path, to: str | Path, *, private: bool = False) -> Publication:
+    """Complete a run's bundle with its licence and golden vector, and validate it. Nothing is published.
 
     Args:
         name: The weight's name.
         work: The folder with ``runs/<name>/bundle``.
         to: A folder zoo, or ``hf://org``.
-        private: Make a private repository where there is none yet.
+        private: Make a new repository private.
 
     Returns:
-        What ``send`` takes.
+        The argument of ``send``.
 
     Raises:
         UnknownNameError: There is no such weight.
-        ZooError: There is no complete run of it, its bundle is not sound, or the terms of its data do not let it be
-            published on the Hub.
+        ZooError: There is no complete run of it, its bundle is not valid, or the terms of its data do not allow it on
+            the Hub.
     """
     entry = find(name)
     run = work / "runs" / name
@@ -79,21 +79,21 @@ def plan(name: str, work: Path, to: str | Path, *, private: bool = False) -> Pla
     pin = validate(folder, name)
     write_golden(bundle)
     check_golden(bundle)
-    return Plan(name, str(to), folder, pin, private, tuple(map(str, record["reduced"])))
+    return Publication(name, str(to), folder, pin, private, tuple(map(str, record["reduced"])))
 
 
-def send(ready: Plan, pins: Path | None = None) -> str:
-    """Publish what was planned.
+def send(ready: Publication, pins: Path | None = None) -> str:
+    """Publish a weight.
 
     Args:
-        ready: The plan.
-        pins: The table of pins that a publication on the Hub is written to; default the package's own.
+        ready: The result of ``plan``.
+        pins: The table of pins that a publication on the Hub is added to; default the package's own.
 
     Returns:
         Where it is, in words.
 
     Raises:
-        ZooError: It cannot be written or sent; what was published before is still what is loaded.
+        ZooError: It cannot be written or uploaded; the earlier version stays published.
     """
     org = org_of(ready.to)
     if org is None:

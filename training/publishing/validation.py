@@ -1,4 +1,4 @@
-"""A bundle before it is published: whole, sound, and what its name says."""
+"""Validate a bundle before it is published."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medzoo.zoo.weights import Weights, find
 from training.publishing.card_check import check_card
 
 _ALWAYS = ("schema", "kind", "name", "medzoo", "environment", "reduced", "data", "history")
-# What a run record of each kind must say.
+# Required fields of a run record of each kind.
 _FIELDS = {
     "pretrain": (*_ALWAYS, "recipe", "image_size", "seed", "seconds"),
     "import": (*_ALWAYS, "file", "sha256"),
@@ -25,7 +25,7 @@ _FIELDS = {
 
 
 def validate(folder: Path, name: str) -> Pin:
-    """Check that a bundle is whole, sound and what its name says.
+    """Check that a bundle is complete, valid and what its name says.
 
     Args:
         folder: The bundle.
@@ -36,7 +36,7 @@ def validate(folder: Path, name: str) -> Pin:
 
     Raises:
         UnknownNameError: There is no such weight.
-        ZooError: What is wrong, with the first tensor, field or file at fault.
+        ZooError: It is not; the message names the first invalid tensor, field or file.
     """
     entry = find(name)
     _check_files(folder)
@@ -81,22 +81,22 @@ def _check_config(bundle: Bundle, entry: Weights) -> None:
 
 
 def check_record(record: Mapping[str, Any], name: str, path: Path) -> None:
-    """Check that a run record is whole: of a run that came to its end.
+    """Check that a run record is complete: of a finished run.
 
     Args:
         record: The record.
         name: The weight.
-        path: Where it is from, for the error.
+        path: Its file, for the error.
 
     Raises:
-        ZooError: What it lacks.
+        ZooError: It is not complete.
     """
     kind = record.get("kind")
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise ZooError(f"{path} is of kind {kind!r:.80}, expected {' or '.join(_FIELDS)}; run pretrain again")
     missing = [field for field in _FIELDS[kind] if field not in record]
     if missing:
-        raise ZooError(f"{path} is not whole: it has no {', '.join(missing)}; run pretrain again")
+        raise ZooError(f"{path} is not complete: it has no {', '.join(missing)}; run pretrain again")
     if record["name"] != name:
         raise ZooError(f"{path} is the record of {record['name']!r:.80}, expected {name}; run pretrain again")
     try:
@@ -106,6 +106,6 @@ def check_record(record: Mapping[str, Any], name: str, path: Path) -> None:
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ZooError(f"{path} is not a run record ({error!r:.200}); run pretrain again") from error
     if len(done) != epochs:
-        raise ZooError(f"{path} records {len(done)} of {epochs!r:.80} epochs: the run did not come to its end")
+        raise ZooError(f"{path} records {len(done)} of {epochs!r:.80} epochs: the run is not finished")
     if kind == "pretrain" and not images:
         raise ZooError(f"{path} names no data set; run pretrain again")

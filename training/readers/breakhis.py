@@ -1,4 +1,4 @@
-"""BreakHis: breast tumour tissue; class, type, case and magnification stand in the file name."""
+"""BreakHis: breast tumour tissue; class, type, case and magnification are in the file name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from medzoo.core.errors import DataError
 from medzoo.data.folders import image_files
 from medzoo.zoo.sources import SOURCES
-from training.readers.common import Published, Row, to_records
+from training.readers.common import ImageRow, Published, to_records
 
 CLASSES = SOURCES["hwsi"].labels
 LETTERS = {"B": "benign", "M": "malignant"}
@@ -21,7 +21,7 @@ def read(root: Path) -> Published:
     """Read ``histology_slides/breast/<class>/SOB/<type>/<slide>/<mag>X/SOB_*.png``.
 
     The patient is year and case number. Slide letters (22549AB, 22549CD) are cuts of one case, and
-    the tumour type is left out because case 14-13412 stands under two types (DC and LC).
+    the tumour type is left out because case 14-13412 has two types (DC and LC).
 
     Args:
         root: The folder that holds ``histology_slides``.
@@ -44,5 +44,5 @@ def read(root: Path) -> Published:
         label = LETTERS[parts["cls"]]
         if folder in CLASSES and folder != label:
             raise DataError(f"{root / FOLDER / path}: the name says {label}, the folder {folder}; restore the set")
-        rows.append(Row(f"{FOLDER}/{path}", (CLASSES.index(label),), f"{parts['year']}-{parts['case']}"))
+        rows.append(ImageRow(f"{FOLDER}/{path}", (CLASSES.index(label),), f"{parts['year']}-{parts['case']}"))
     return to_records("breakhis", root, rows, CLASSES, "binary", unlisted=strange)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.zoo.sources import SOURCES
-from training.readers.common import Published, Row, by_name, read_csv, to_records
+from training.readers.common import ImageRow, Published, by_name, read_csv, to_records
 
 CLASSES = SOURCES["cxr"].labels
 # Newest first; the 2020 table corrects ages and drops a trailing comma, the labels are the same.
@@ -43,7 +43,7 @@ def read(root: Path) -> Published:
             raise DataError(f"{table}: image {image} has the unknown label {unknown[0]!r}; known: {', '.join(CLASSES)}")
         labels = tuple(index[label] for label in findings.split("|"))
         # Patient 1 is "1" in one table and "01" in another.
-        rows.append(Row(path, labels, patient.lstrip("0"), splits.get(image, "")))
+        rows.append(ImageRow(path, labels, patient.lstrip("0"), splits.get(image, "")))
     notes = [] if splits else [f"no official split: {' and '.join(LISTS.values())} are not in the folder"]
     return to_records("chestxray14", root, rows, CLASSES, "multilabel", missing, on_disk.values(), notes)
 

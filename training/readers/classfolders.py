@@ -1,4 +1,4 @@
-"""Sets published as one folder per class: COVID-19 Radiography, Kather 2016 and relatives."""
+"""Data sets published as one folder per class: COVID-19 Radiography, Kather 2016 and relatives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.data.folders import image_files
-from training.readers.common import Published, Row, to_records
+from training.readers.common import ImageRow, Published, to_records
 
 COVID_FOLDERS = {name: name for name in ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")}
 KATHER_CLASSES = ("TUMOR", "STROMA", "COMPLEX", "LYMPHO", "DEBRIS", "MUCOSA", "ADIPOSE", "EMPTY")
@@ -31,10 +31,10 @@ def read(
         name: The data set's name.
         folders: Class folder to class, in the order of the classes.
         task: ``"binary"`` or ``"multiclass"``.
-        patient: What in an image's file name names its patient or slide, if anything does.
+        patient: Matches the patient or slide in an image's file name, if there is one.
 
     Returns:
-        Records with one label an image.
+        Records with one label per image.
 
     Raises:
         DataError: A class folder is missing or holds no image.
@@ -49,5 +49,5 @@ def read(
             raise DataError(f"{root / inner}: a class folder without images; restore them or unpack the set again")
         for path in found:
             match = patient.search(path) if patient else None
-            rows.append(Row(f"{inner}/{path}", (label,), match[0] if match else ""))
+            rows.append(ImageRow(f"{inner}/{path}", (label,), match[0] if match else ""))
     return to_records(name, root, rows, tuple(folders.values()), task)

@@ -1,4 +1,4 @@
-"""What every reader needs: publishers' CSV files, images by name, and Records from rows."""
+"""Shared by the readers: publishers' CSV files, images by name, and Records from rows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from medzoo.data.folders import image_files
 
 @dataclass(frozen=True, eq=False)
 class Published(ImageDataset[Files]):
-    """Records of a published set, with what its label tables and its folders do not share.
+    """Records of a published data set, with the names that its label tables and its folders do not share.
 
     Attributes:
-        missing: Names that a label table lists and that are not on disk, sorted.
-        unlisted: Relative paths of images on disk that no label names, sorted.
+        missing: Names in a label table without an image on disk, sorted.
+        unlisted: Relative paths of images on disk without a label, sorted.
     """
 
     missing: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
 
 
-class Row(NamedTuple):
+class ImageRow(NamedTuple):
     """One image: its relative path, the columns of its labels, patient and official split ("" = unknown)."""
 
     path: str
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 def to_records(
     name: str,
     root: Path,
-    rows: Iterable[Row],
+    rows: Iterable[ImageRow],
     classes: tuple[str, ...],
     task: str,
     missing: Iterable[str] = (),
@@ -53,29 +53,29 @@ def to_records(
         name: The data set's name.
         root: The folder the rows' paths are relative to.
         rows: At least one image.
-        classes: The label names that ``Row.labels`` count through.
+        classes: The label names that ``ImageRow.labels`` index.
         task: One of ``medzoo.data.tasks.TASKS``.
         missing: Listed names without an image.
         unlisted: Images without a label.
         notes: What else was left out or assumed; empty strings are dropped.
 
     Returns:
-        Records whose patients or splits are ``None`` where no row knows one.
+        Records whose patients or splits are ``None`` if no row has one.
 
     Raises:
         DataError: There is no row.
     """
     ordered = sorted(rows)
     missing, unlisted = tuple(sorted(missing)), tuple(sorted(unlisted))
-    said = [
+    remarks = [
         left_out(unlisted, "images on disk have no label"),
         left_out(missing, "listed images are not on disk"),
         *notes,
     ]
-    said = [note for note in said if note]
+    remarks = [note for note in remarks if note]
     if not ordered:
         raise DataError(
-            f"{root}: no image of {name} with a label{''.join(f'; {note}' for note in said)}."
+            f"{root}: no image of {name} with a label{''.join(f'; {note}' for note in remarks)}."
             " Unpack the set there as its publisher ships it"
         )
     targets = np.zeros((len(ordered), len(classes)), np.float32)
@@ -93,14 +93,14 @@ def to_records(
         task=task,
         patients=patients if patients.astype(bool).any() else None,
         splits=splits if splits.astype(bool).any() else None,
-        notes=tuple(said),
+        notes=tuple(remarks),
         missing=missing,
         unlisted=unlisted,
     )
 
 
 def left_out(names: Collection[str], what: str) -> str:
-    """A note such as ``"2 images on disk have no label (first: a.png)"``; "" for none."""
+    """Return a note such as ``"2 images on disk have no label (first: a.png)"``; "" for none."""
     return f"{len(names):,} {what} (first: {min(names)})" if names else ""
 
 
@@ -133,15 +133,15 @@ def by_name(root: Path, folders: Iterable[str], suffixes: frozenset[str], stem: 
 def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
     """Read some columns of a publisher's CSV file as text.
 
-    Columns are found by their names in the first line; what else a line holds does not matter, so
-    headers with commas inside brackets (ChestX-ray14) do no harm behind the wanted columns.
+    Columns are found by their names in the first line; other columns are ignored, so headers with commas inside
+    brackets (ChestX-ray14) do no harm behind the wanted columns.
 
     Args:
         file: The file, UTF-8 with or without a byte order mark.
-        columns: The names of the wanted columns: the image's first, it may occur in one line only.
+        columns: The names of the wanted columns: the image's first, which must be unique.
 
     Returns:
-        One tuple a line, stripped of blanks, in the order of ``columns``; empty lines are skipped.
+        A tuple for each line, stripped of blanks, in the order of ``columns``; empty lines are skipped.
 
     Raises:
         DataError: The file is absent or empty, lacks a column, has a line that is too short or
@@ -158,7 +158,7 @@ def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
             if not any(cell.strip() for cell in line):
                 continue
             if len(line) <= max(at):
-                raise DataError(f"{file}, line {lines.line_num}: {len(line)} cells, expected {len(header)}; mend it")
+                raise DataError(f"{file}, line {lines.line_num}: {len(line)} cells, expected {len(header)}; correct it")
             row = tuple(line[i].strip() for i in at)
             if row[0] in rows:
                 raise DataError(f"{file}, line {lines.line_num}: image {row[0]} is listed twice; remove one line")
@@ -167,10 +167,10 @@ def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def column_indices(file: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Where the wanted columns stand in a header.
+    """Return the indices of columns in a header.
 
     Raises:
-        DataError: One is not there.
+        DataError: A column is missing.
     """
     for column in columns:
         if column not in header:
@@ -181,12 +181,12 @@ def column_indices(file: Path, header: Sequence[str], columns: Sequence[str]) ->
 
 
 def grade(file: Path, image: str, text: str, classes: int) -> int:
-    """Read a grade 0 to ``classes - 1``, also when written as ``2.0``; else say where it stands.
+    """Parse a grade 0 to ``classes - 1``, also when written as ``2.0``.
 
     Raises:
-        DataError: The text is no such grade.
+        DataError: The text is not such a grade.
     """
     value = text.removesuffix(".0")
     if not (value.isascii() and value.isdigit() and int(value) < classes):
-        raise DataError(f"{file}: image {image} has grade {text!r}, expected 0 to {classes - 1}; mend the row")
+        raise DataError(f"{file}: image {image} has grade {text!r}, expected 0 to {classes - 1}; correct the row")
     return int(value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.zoo.sources import SOURCES
-from training.readers.common import Published, Row, by_name, grade, read_csv, to_records
+from training.readers.common import ImageRow, Published, by_name, grade, read_csv, to_records
 
 CLASSES = SOURCES["efi"].labels
 FOLDER = "regular_fundus_images"
@@ -30,7 +30,7 @@ def read(root: Path) -> Published:
     Raises:
         DataError: A folder or table is missing, or an image has no grade or two that differ.
     """
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     missing: list[str] = []
     unlisted: list[str] = []
     for split, part in PARTS.items():
@@ -47,6 +47,6 @@ def read(root: Path) -> Published:
             if path is None:
                 missing.append(image)
             else:
-                rows.append(Row(path, (grades.pop(),), patient, split))
+                rows.append(ImageRow(path, (grades.pop(),), patient, split))
         unlisted += on_disk.values()
     return to_records("deepdrid", root, rows, CLASSES, "ordinal", missing, unlisted)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.zoo.sources import SOURCES
-from training.readers.common import Published, Row, by_name, grade, left_out, read_csv, to_records
+from training.readers.common import ImageRow, Published, by_name, grade, left_out, read_csv, to_records
 
 CLASSES = SOURCES["efi"].labels
 TABLES = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}
@@ -15,7 +15,7 @@ TABLES = {"train": "trainLabels.csv", "test": "retinopathy_solution.csv"}
 def read(root: Path, name: str = "eyepacs", splits: tuple[str, ...] = ("train", "test")) -> Published:
     """Read the study's choice: every image of ``train/``, and of ``test/`` the grades 1 to 4.
 
-    A folder ``test/`` that is not there is told in the notes: a copy with ``train/`` alone is read too.
+    A missing folder ``test/`` is recorded in the notes: a copy with ``train/`` alone is read too.
 
     Args:
         root: The folder with ``train/*.jpeg``, ``trainLabels.csv``, ``test/*.jpeg`` and
@@ -31,7 +31,7 @@ def read(root: Path, name: str = "eyepacs", splits: tuple[str, ...] = ("train", 
     """
     if not (root / "train").is_dir():
         raise DataError(f"{root} has no folder train; unpack train.zip there and put {TABLES['train']} beside it")
-    rows: list[Row] = []
+    rows: list[ImageRow] = []
     missing: list[str] = []
     unlisted: list[str] = []
     healthy: list[str] = []
@@ -50,7 +50,7 @@ def read(root: Path, name: str = "eyepacs", splits: tuple[str, ...] = ("train", 
             elif path is None:
                 missing.append(f"{split}/{image}")
             else:
-                rows.append(Row(path, (value,), image.split("_")[0], split))
+                rows.append(ImageRow(path, (value,), image.split("_")[0], split))
         unlisted += on_disk.values()
     notes.append(left_out(healthy, "images of test have grade 0 and are left out, as in the study"))
     return to_records(name, root, rows, CLASSES, "ordinal", missing, unlisted, notes)

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from medzoo.core.errors import DataError
-from training.readers.common import Published, Row, by_name, column_indices, grade, left_out, read_csv, to_records
+from training.readers.common import ImageRow, Published, by_name, column_indices, grade, left_out, read_csv, to_records
 
 CLASSES = ("grade 0", "grade 1", "grade 2", "grade 3")
 COLUMNS = ("Image name", "Retinopathy grade")
@@ -69,7 +69,7 @@ def read(root: Path) -> Published:
             else:
                 right = CORRECTED.get(image, value)
                 corrected += [image] if right != value else []
-                rows.append(Row(path, (right,)))
+                rows.append(ImageRow(path, (right,)))
     notes = [
         left_out(copies, "second copies in Base33 are left out (erratum of 2017)"),
         left_out(corrected, "grades are corrected (errata of 2016)"),
@@ -78,7 +78,7 @@ def read(root: Path) -> Published:
 
 
 def _tables(root: Path) -> list[Path]:
-    """One sheet for each base (the newest where there are more), or the one merged CSV."""
+    """Return the newest sheet of each base, or the one merged CSV."""
     # Annotation_Base13_update20161024.xls sorts behind Annotation_Base13.xls; some names have a blank for the "_".
     # A CSV goes last: the user saved it because the sheet could not be read.
     sheets = sorted(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medzoo.core.errors import DataError
 from medzoo.data.folders import image_files
-from training.readers.common import Published, Row, to_records
+from training.readers.common import ImageRow, Published, to_records
 
 CLASSES = ("normal", "tuberculosis")
 FOLDER = "CXR_png"
@@ -37,5 +37,5 @@ def read(root: Path, name: str) -> Published:
         if parts is None:
             strange.append(f"{FOLDER}/{path}")
         else:
-            rows.append(Row(f"{FOLDER}/{path}", (int(parts["label"]),)))
+            rows.append(ImageRow(f"{FOLDER}/{path}", (int(parts["label"]),)))
     return to_records(name, root, rows, CLASSES, "binary", unlisted=strange)

@@ -1,4 +1,4 @@
-"""The tissue sets: BreakHis and Kather 2016."""
+"""Layouts of the tissue sets: BreakHis and Kather 2016."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from training.standins.draw_tissue import draw_tissue
-from training.standins.plan import Picture, Plan, deal
+from training.standins.drawing import draw_tissue
+from training.standins.layout import ImageFile, Layout, shuffled_labels
 
 # Tumour types of BreakHis: class, letter of the class, letters of the type.
 TYPES = {
@@ -20,7 +20,7 @@ TYPES = {
     "mucinous_carcinoma": ("malignant", "M", "MC"),
     "papillary_carcinoma": ("malignant", "M", "PC"),
 }
-# Slides of the real set that make trouble: three cuts of one case, and one case under two types.
+# Difficult slides of the real set: three cuts of one case, and one case under two types.
 TRAPS = (
     ("adenosis", "22549AB"),
     ("ductal_carcinoma", "13412"),
@@ -28,7 +28,7 @@ TRAPS = (
     ("lobular_carcinoma", "13412"),
     ("adenosis", "22549G"),
 )
-# The types of the other slides, in turn: rather more are malignant, as in the real set.
+# The types of the other slides, in order: rather more are malignant, as in the real set.
 OTHERS = (
     *("ductal_carcinoma", "fibroadenoma", "mucinous_carcinoma", "tubular_adenoma", "papillary_carcinoma"),
     *("ductal_carcinoma", "phyllodes_tumor", "lobular_carcinoma"),
@@ -43,13 +43,13 @@ KATHER_SIZE = (150, 150)
 KATHER_SLIDES = 10
 
 
-def breakhis(images: int, rng: np.random.Generator) -> Plan:
-    """BreakHis: ``histology_slides/breast/<class>/SOB/<type>/<slide>/<mag>X/SOB_*.png``."""
+def breakhis(images: int, rng: np.random.Generator) -> Layout:
+    """Lay out BreakHis: ``histology_slides/breast/<class>/SOB/<type>/<slide>/<mag>X/SOB_*.png``."""
     count = max(len(TRAPS) + len(OTHERS), images // IMAGES_PER_SLIDE) - len(TRAPS)
     cases = rng.permutation(np.arange(2_000, 30_000))
     free = [int(case) for case in cases[: count + 2] if case not in (13412, 22549)][:count]
     slides = [*TRAPS, *((OTHERS[i % len(OTHERS)], str(case)) for i, case in enumerate(free))]
-    pictures = []
+    files = []
     for i in range(images):
         at, visit = i % len(slides), i // len(slides)
         kind, case = slides[at]
@@ -58,21 +58,21 @@ def breakhis(images: int, rng: np.random.Generator) -> Plan:
         slide = f"SOB_{letter}_{letters}_14-{case}"
         name = f"SOB_{letter}_{letters}-14-{case}-{magnification}-{1 + visit // len(ZOOMS):03d}.png"
         path = f"histology_slides/breast/{label}/SOB/{kind}/{slide}/{magnification}X/{name}"
-        paint = partial(draw_tissue, kind=kind, size=BREAKHIS_SIZE, zoom=ZOOMS[magnification])
-        pictures.append(Picture(path, paint, case.rstrip("ABCDEG")))
-    return Plan(pictures, {})
+        draw = partial(draw_tissue, kind=kind, size=BREAKHIS_SIZE, zoom=ZOOMS[magnification])
+        files.append(ImageFile(path, draw, case.rstrip("ABCDEG")))
+    return Layout(files, {})
 
 
-def kather2016(images: int, rng: np.random.Generator) -> Plan:
-    """Kather 2016: ``NN_CLASS/*.tif``, the source slide and the place on it in each name."""
-    labels = deal(rng, images, dict.fromkeys(KATHER, 1.0))
+def kather2016(images: int, rng: np.random.Generator) -> Layout:
+    """Lay out Kather 2016: ``NN_CLASS/*.tif``, the source slide and the place on it in each name."""
+    labels = shuffled_labels(rng, images, dict.fromkeys(KATHER, 1.0))
     numbers = rng.choice(np.arange(0x1000, 0x20000), images, replace=False)
-    pictures = []
+    files = []
     for label, number in zip(labels, numbers.tolist(), strict=True):
         slide = f"CRC-Prim-HE-{int(rng.integers(KATHER_SLIDES)) + 1:02d}"
         part = str(rng.choice(["", "_copy", f"_{int(rng.integers(1, 40)):03d}"], p=[0.15, 0.05, 0.8]))
         row, column = (1 + 150 * int(k) for k in rng.integers(0, 15, 2))
         name = f"{number:X}_{slide}{part}.tif_Row_{row}_Col_{column}.tif"
         folder = f"{KATHER.index(label) + 1:02d}_{label}"
-        pictures.append(Picture(f"{folder}/{name}", partial(draw_tissue, kind=label, size=KATHER_SIZE), slide))
-    return Plan(pictures, {})
+        files.append(ImageFile(f"{folder}/{name}", partial(draw_tissue, kind=label, size=KATHER_SIZE), slide))
+    return Layout(files, {})

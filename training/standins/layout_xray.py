@@ -1,4 +1,4 @@
-"""The chest X-ray sets: ChestX-ray14, Shenzhen and COVID-19 Radiography."""
+"""Layouts of the chest X-ray sets: ChestX-ray14, Shenzhen and COVID-19 Radiography."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from medzoo.zoo.sources import SOURCES
-from training.standins.draw_xray import draw_lungs, draw_xray
-from training.standins.pixels import Pixels
-from training.standins.plan import Picture, Plan, deal, table
+from training.standins.drawing import draw_lungs, draw_xray
+from training.standins.layout import ImageFile, Layout, shuffled_labels, table
 
 SIZE = (256, 256)
 FINDINGS = SOURCES["cxr"].labels[:-1]
@@ -21,7 +20,7 @@ ENTRY_HEADER = (
 )
 ENTRY_FILE = "Data_Entry_2017_v2020.csv"
 PATIENTS = 30_805
-# How often a patient comes back, and how often an image has no finding or a second one.
+# Images of a patient; shares of images with no finding and with a second one.
 VISITS = (1, 1, 2, 3, 4)
 HEALTHY, SECOND = 0.4, 0.3
 # In the archives a folder holds some thousands; here two hold one half each.
@@ -31,17 +30,17 @@ FIRST_TB = 327
 COVID_SHARES = {"COVID": 0.25, "Lung_Opacity": 0.27, "Normal": 0.3, "Viral Pneumonia": 0.18}
 
 
-def chestxray14(images: int, rng: np.random.Generator) -> Plan:
-    """NIH ChestX-ray14 as unpacked: several images a patient, labels joined by ``|``, both official lists."""
+def chestxray14(images: int, rng: np.random.Generator) -> Layout:
+    """Lay out NIH ChestX-ray14 as unpacked: several images a patient, labels joined by ``|``, both official lists."""
     shares = {NO_FINDING: HEALTHY, **dict.fromkeys(FINDINGS, (1 - HEALTHY) / len(FINDINGS))}
-    labels = deal(rng, images, shares)
+    labels = shuffled_labels(rng, images, shares)
     visits: list[int] = []
     while sum(visits) < images:
         visits.append(min(int(rng.choice(VISITS)), images - sum(visits)))
     ids = sorted(rng.choice(np.arange(1, PATIENTS + 1), len(visits), replace=False).tolist())
     # Every fourth patient or so is in the test list; one in four of the images, as published.
     tested = [i % 4 == 3 for i in range(len(visits))]
-    pictures: list[Picture] = []
+    files: list[ImageFile] = []
     rows: list[tuple[object, ...]] = []
     lists: dict[bool, list[str]] = {True: [], False: []}
     for patient, count, test in zip(ids, visits, tested, strict=True):
@@ -53,14 +52,14 @@ def chestxray14(images: int, rng: np.random.Generator) -> Plan:
             name = f"{patient:08d}_{visit:03d}.png"
             folder = ARCHIVES[2 * len(rows) // images]
             shown = found - {NO_FINDING}
-            paint = partial(draw_xray, findings=shown, size=SIZE)
-            pictures.append(Picture(f"{folder}/images/{name}", paint, str(patient)))
+            draw = partial(draw_xray, findings=shown, size=SIZE)
+            files.append(ImageFile(f"{folder}/images/{name}", draw, str(patient)))
             view = "AP" if rng.random() < 0.4 else "PA"
             joined = "|".join(sorted(found))
             rows.append((name, joined, visit, patient, age + visit // 2, gender, view, 2500, 2048, 0.168, 0.168))
             lists[test].append(name)
-    return Plan(
-        pictures,
+    return Layout(
+        files,
         {
             ENTRY_FILE: table(ENTRY_HEADER, rows),
             "train_val_list.txt": "\n".join(lists[False]) + "\n",
@@ -70,36 +69,31 @@ def chestxray14(images: int, rng: np.random.Generator) -> Plan:
     )
 
 
-def shenzhen(images: int, rng: np.random.Generator) -> Plan:
-    """NLM Shenzhen: the label in the file name, a clinical reading beside each image, sizes that vary."""
+def shenzhen(images: int, rng: np.random.Generator) -> Layout:
+    """Lay out NLM Shenzhen: the label in the file name, a clinical reading beside each image, sizes that vary."""
     healthy = images // 2
     first_sick = max(FIRST_TB, healthy + 1)
-    pictures, texts = [], {}
+    files, texts = [], {}
     for i in range(images):
         sick = i >= healthy
         name = f"CHNCXR_{first_sick + i - healthy if sick else i + 1:04d}_{int(sick)}"
         size = (int(rng.integers(240, 273)), int(rng.integers(240, 273)))
         findings = {"Tuberculosis"} if sick else set()
-        pictures.append(Picture(f"CXR_png/{name}.png", partial(draw_xray, findings=findings, size=size), name))
+        files.append(ImageFile(f"CXR_png/{name}.png", partial(draw_xray, findings=findings, size=size), name))
         gender, age = ("Male", "Female")[int(rng.integers(2))], int(rng.integers(18, 80))
         texts[f"ClinicalReadings/{name}.txt"] = f"{gender} {age}yrs\n{'PTB' if sick else 'normal'}\n"
-    return Plan(pictures, texts)
+    return Layout(files, texts)
 
 
-def covid19_radiography(images: int, rng: np.random.Generator) -> Plan:
-    """COVID-19 Radiography: a folder a class, each with ``images`` and, under the same names, lung ``masks``."""
-    pictures = []
-    labels = deal(rng, images, COVID_SHARES)
+def covid19_radiography(images: int, rng: np.random.Generator) -> Layout:
+    """Lay out COVID-19 Radiography: a folder a class, with ``images`` and lung ``masks`` of the same names."""
+    files = []
+    labels = shuffled_labels(rng, images, COVID_SHARES)
     for label in COVID_SHARES:
         for i in range(1, labels.count(label) + 1):
             name = f"{label}-{i}.png"
             findings = set() if label == "Normal" else {label}
-            paint = partial(draw_xray, findings=findings, size=SIZE)
-            pictures.append(Picture(f"{label}/images/{name}", paint, name))
-            pictures.append(Picture(f"{label}/masks/{name}", _paint_lungs, name))
-    return Plan(pictures, {})
-
-
-def _paint_lungs(person: np.random.Generator, own: np.random.Generator) -> Pixels:
-    """A mask depends on the person alone."""
-    return draw_lungs(person, SIZE)
+            draw = partial(draw_xray, findings=findings, size=SIZE)
+            files.append(ImageFile(f"{label}/images/{name}", draw, name))
+            files.append(ImageFile(f"{label}/masks/{name}", partial(draw_lungs, size=SIZE), name))
+    return Layout(files, {})

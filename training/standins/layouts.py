@@ -1,40 +1,24 @@
-"""The eight stand-ins, as one table: each plans the pictures and text files of one data set of the study."""
+"""The eight synthetic data sets, by their names in ``training.datasets.DATASETS``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from medzoo.core.registry import Registry
-from training.standins import layout_fundus, layout_tissue, layout_xray
-from training.standins.plan import Plan
+from training.standins.layout import Layout
+from training.standins.layout_fundus import deepdrid, eyepacs, messidor
+from training.standins.layout_tissue import breakhis, kather2016
+from training.standins.layout_xray import chestxray14, covid19_radiography, shenzhen
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How one stand-in is planned.
-
-    Attributes:
-        name: The data set's name in ``training.datasets.DATASETS``.
-        plan: Given a number of images and a generator, names every file and who paints it.
-    """
-
-    name: str
-    plan: Callable[[int, np.random.Generator], Plan]
-
-
-LAYOUTS: Registry[Layout] = Registry(
-    "stand-in",
-    [
-        Layout("chestxray14", layout_xray.chestxray14),
-        Layout("breakhis", layout_tissue.breakhis),
-        Layout("eyepacs", layout_fundus.eyepacs),
-        Layout("shenzhen", layout_xray.shenzhen),
-        Layout("covid19_radiography", layout_xray.covid19_radiography),
-        Layout("kather2016", layout_tissue.kather2016),
-        Layout("messidor", layout_fundus.messidor),
-        Layout("deepdrid", layout_fundus.deepdrid),
-    ],
-)
+# Given a number of images and a generator, each names the files of its data set.
+LAYOUTS: dict[str, Callable[[int, np.random.Generator], Layout]] = {
+    "chestxray14": chestxray14,
+    "breakhis": breakhis,
+    "eyepacs": eyepacs,
+    "shenzhen": shenzhen,
+    "covid19_radiography": covid19_radiography,
+    "kather2016": kather2016,
+    "messidor": messidor,
+    "deepdrid": deepdrid,
+}

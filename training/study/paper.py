@@ -1,4 +1,4 @@
-"""What the paper reports: its Table 2, as printed, beside which the study's own figures stand.
+"""The paper's Table 2, as printed, for comparison with the study's own results.
 
 M. Jindal, B. Singh, "Towards Domain-Aware Transfer Learning for Medical Image Analysis: Opportunities and Challenges",
 Traitement du Signal 40(1), 241-248, 2023, doi:10.18280/ts.400123 (CC BY 4.0).
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medzoo.core.registry import Registry
-from training.study.outcome import ARMS
+from training.study.result import ARMS
 
 CITATION = "M. Jindal, B. Singh, Traitement du Signal 40(1), 241-248, 2023, doi:10.18280/ts.400123"
-# How all of it was measured: one run of each start on one split, at the last epoch; it prints no number of epochs.
+# All of it: one run of each arm on one split, at the last epoch; the number of epochs is not printed.
 IMAGE_SIZE = 224
 
 
@@ -22,10 +22,10 @@ class Reported:
     """One target's rows of the paper's Table 2, in per cent at the last epoch.
 
     Attributes:
-        name: Our name of the target.
+        name: The target's name in ``DATASETS``.
         label: The paper's.
         metric: ``accuracy``, or Cohen's ``kappa`` without weights.
-        class_weights: Whether the loss weighed classes.
+        class_weights: Whether the loss has class weights.
         train: On the training images, by arm.
         validation: On the held-out images, by arm.
     """
@@ -48,7 +48,7 @@ def _reported(
 TABLE_2: Registry[Reported] = Registry(
     "target of the paper",
     [
-        # Arms as in training.study.outcome.ARMS: IN, Domain_RI, Domain_IN, All_RI, All_IN.
+        # Arms as in training.study.result.ARMS: IN, Domain_RI, Domain_IN, All_RI, All_IN.
         _reported("shenzhen", "D1", "accuracy", (95.6, 98.6, 96.8, 99.1, 99.5), (86.7, 90.0, 91.7, 90.0, 91.7)),
         _reported(
             "covid19_radiography", "D2", "accuracy", (99.9, 99.9, 99.9, 100, 100), (96.5, 95.9, 96.0, 96.2, 96.6)

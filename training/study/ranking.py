@@ -1,4 +1,4 @@
-"""How well rankings without fine-tuning agree with the study's own cells."""
+"""Agreement of rankings without fine-tuning with the study's own results."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ PROBE = "linear probe"
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """What ``medzoo.recommend`` says of a target's arms.
+class ArmRanking:
+    """The ranking of a target's arms by ``medzoo.recommend``.
 
     Attributes:
-        scores: Arm to score to value; higher is better, ``None`` where there is none.
-        seconds: How long it took for all arms.
+        scores: Arm to score to value; higher is better, ``None`` if undefined.
+        seconds: Its time for all arms.
     """
 
     scores: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def agreement(self, comparison: Comparison) -> dict[str, float | None]:
-        """Weighted Kendall's tau of each score with the fine-tuned starts' mean of the task's primary metric.
+        """Return weighted Kendall's tau of each score with the primary metric after fine-tuning.
 
         Args:
             comparison: The target's cells.
@@ -53,31 +53,33 @@ class Ranking:
         }
 
 
-def rank(examples: Examples, found: Mapping[str, Bundle], image_size: int, device: str | None, folder: Path) -> Ranking:
+def rank(
+    examples: Examples, found: Mapping[str, Bundle], image_size: int, device: str | None, folder: Path
+) -> ArmRanking:
     """Rank a target's arms without fine-tuning any.
 
     Args:
         examples: The target.
         found: Arm to weight.
         image_size: Side of the networks' input in pixels.
-        device: Where.
-        folder: Where rankings are kept, as cells are: the same one is not made twice.
+        device: The device.
+        folder: The folder of finished rankings, which are not computed again.
 
     Returns:
-        The ranking; an empty one, and a line that says why, where the target is too small for it.
+        The ranking; empty, with a line that gives the reason, if the target is too small.
     """
     arms: Sequence[str] = list(found)
     asked = [fingerprint(examples), {arm: sha256_of(found[arm].weights) for arm in arms}, image_size]
     file = folder / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}.json"
     if file.is_file():
-        return Ranking(**json.loads(file.read_text(encoding="utf-8")))
+        return ArmRanking(**json.loads(file.read_text(encoding="utf-8")))
     try:
         ranking = recommend(examples, [found[arm].folder for arm in arms], image_size=image_size, device=device)
     except MedzooError as error:
         say(f"  {examples.name}: not ranked without fine-tuning: {error}")
-        return Ranking()
+        return ArmRanking()
     of = {str(found[arm].folder): arm for arm in arms}
     scores = {of[one.weights]: {PROBE: one.probe.value, **one.scores} for one in ranking.candidates}
-    made = Ranking({arm: scores[arm] for arm in arms}, round(ranking.seconds, 1))
+    made = ArmRanking({arm: scores[arm] for arm in arms}, round(ranking.seconds, 1))
     write_json(file, asdict(made))
     return made

@@ -1,4 +1,4 @@
-"""What the study's weights have seen of a target in pretraining."""
+"""The images of a target that the study's weights have seen in pretraining."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def seen_by_any(cache: Cache, bundles: Sequence[Bundle]) -> Audit | None:
 
     Args:
         cache: The target.
-        bundles: The weights; those of ImageNet photographs have seen none of it.
+        bundles: The weights; those of ImageNet have seen none of it.
 
     Returns:
         The audit; ``None`` where no weight was pretrained on medical images.
 
     Raises:
-        ZooError: A weight does not tell what it has seen.
+        ZooError: A weight has no list of the images it has seen.
     """
     seen = [read_seen(bundle.folder / SEEN) for bundle in bundles if find(bundle.name).source]
     if not seen:

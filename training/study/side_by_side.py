@@ -1,4 +1,4 @@
-"""The paper's Table 2 beside the study's own figures, and what differs between the two."""
+"""The paper's Table 2 beside the study's own results, and the differences between the two."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from medzoo.comparison.runs import DONE
 from medzoo.comparison.verdict import Verdict, verdict
 from medzoo.metrics.estimates import Estimate
 from training.datasets import DATASETS, DataSet
-from training.study.outcome import ARMS, Outcome
 from training.study.paper import IMAGE_SIZE, TABLE_2, Reported
+from training.study.result import ARMS, TargetResult
 
 ABOVE, BELOW = "▲", "▼"
 
 
 @dataclass(frozen=True)
-class Line:
+class TableRow:
     """One target of the table.
 
     Attributes:
         data: The target.
         metric: ``accuracy`` or ``kappa``.
-        ours: What the study found, by arm; arms without weights are missing.
-        paper: What the paper reports; ``None`` for a target that it does not have.
-        differs: What differs from the paper in data and recipe, in words.
+        ours: The study's results by arm; arms without weights are missing.
+        paper: The paper's results; ``None`` for a target that it does not have.
+        differs: Differences to the paper in data and recipe, in words.
     """
 
     data: DataSet
@@ -35,59 +35,59 @@ class Line:
     differs: Sequence[str]
 
 
-def lines(outcomes: Sequence[Outcome]) -> list[Line]:
-    """The table, a line for each target."""
+def table_rows(results: Sequence[TargetResult]) -> list[TableRow]:
+    """Return the table, a row for each target."""
     return [
-        Line(
-            DATASETS[outcome.target],
-            outcome.metric,
-            {row.arm: row for row in outcome.comparison.table(outcome.metric)},
-            TABLE_2.get(outcome.target),
-            differences(outcome),
+        TableRow(
+            DATASETS[result.target],
+            result.metric,
+            {row.arm: row for row in result.comparison.table(result.metric)},
+            TABLE_2.get(result.target),
+            differences(result),
         )
-        for outcome in outcomes
+        for result in results
     ]
 
 
-def shown_arms(outcomes: Sequence[Outcome]) -> list[str]:
-    """The arms that any target has, in the paper's order."""
-    there = {arm for outcome in outcomes for arm in outcome.comparison.arms}
-    return [arm for arm in ARMS if arm in there]
+def shown_arms(results: Sequence[TargetResult]) -> list[str]:
+    """Return the arms that any target has, in the paper's order."""
+    present = {arm for result in results for arm in result.comparison.arms}
+    return [arm for arm in ARMS if arm in present]
 
 
-def differences(outcome: Outcome) -> list[str]:
-    """What differs from the paper's Table 2 in data and recipe, in words."""
-    comparison, options = outcome.comparison, outcome.options
-    data, paper = DATASETS[outcome.target], TABLE_2.get(outcome.target)
+def differences(result: TargetResult) -> list[str]:
+    """List in words the differences to the paper's Table 2 in data and recipe."""
+    comparison, options = result.comparison, result.options
+    data, paper = DATASETS[result.target], TABLE_2.get(result.target)
     images, found = len(comparison.data.ids), []
     if paper is None:
         found.append("not a target of the paper")
     if images < data.total:
         found.append(f"{images:,} of {data.total:,} images")
-    if any(outcome.left_out.values()):
-        found.append(f"{sum(outcome.left_out.values()):,} images left out as seen in pretraining")
+    if any(result.left_out.values()):
+        found.append(f"{sum(result.left_out.values()):,} images left out as seen in pretraining")
     if options["image_size"] != IMAGE_SIZE:
         found.append(f"{options['image_size']} px instead of {IMAGE_SIZE}")
     runs = len({(record["repeat"], record["fold"]) for record in comparison.records})
     by = "patient" if comparison.data.patients else "image"
-    found.append(f"mean of {runs} run{'s' if runs > 1 else ''} an arm, divided by {by}, instead of one run")
+    found.append(f"mean of {runs} run{'s' if runs > 1 else ''} an arm, split by {by}, instead of one run")
     found.append(f"{options['epochs']} epochs (the paper prints no number)")
     weighted = any(r["status"] == DONE and r["settings"].get("class_weights") for r in comparison.records)
     if paper is not None and weighted != paper.class_weights:
         found.append("class weights in the loss" if weighted else "no class weights in the loss")
-    reduced = [arm.arm for arm in outcome.arms if arm.reduced]
+    reduced = [arm.arm for arm in result.arms if arm.reduced]
     if reduced:
         found.append(f"weights of reduced pretraining: {', '.join(reduced)}")
     return found
 
 
-def judged(row: Row) -> Verdict | None:
-    """The verdict on an arm; ``None`` for the baseline."""
+def verdict_of(row: Row) -> Verdict | None:
+    """Return the verdict on an arm; ``None`` for the baseline."""
     return None if row.test is None else verdict(row.test)
 
 
 def per_cent(estimate: Estimate) -> str:
-    """A metric as the paper prints it, with its interval.
+    """Format a metric as the paper prints it, with its interval.
 
     Example:
         >>> per_cent(Estimate(0.867, 0.81, 0.92)), per_cent(Estimate(None, None, None, "no run is done"))
@@ -101,15 +101,15 @@ def per_cent(estimate: Estimate) -> str:
 
 
 def sign(row: Row) -> str:
-    """▲ for an arm that is better than the baseline, ▼ for one that is worse, nothing otherwise."""
-    said = judged(row)
-    return {"better": f" {ABOVE}", "worse": f" {BELOW}"}.get(said.word, "") if said else ""
+    """Return ▲ for an arm that is better than the baseline, ▼ for one that is worse, else nothing."""
+    found = verdict_of(row)
+    return {"better": f" {ABOVE}", "worse": f" {BELOW}"}.get(found.word, "") if found else ""
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
-    """The table as Markdown: per cent on held-out images at the last epoch, ours with 95 % intervals."""
-    arms = shown_arms(outcomes)
-    baselines = ", ".join(dict.fromkeys(outcome.comparison.baseline for outcome in outcomes))
+def markdown(results: Sequence[TargetResult]) -> str:
+    """Render the table as Markdown: per cent on held-out images at the last epoch, ours with 95 % intervals."""
+    arms = shown_arms(results)
+    baselines = ", ".join(dict.fromkeys(result.comparison.baseline for result in results))
     parts = [f"| target | metric | figures of | {' | '.join(arms)} |", f"|---|---|---|{'---|' * len(arms)}"]
     notes = [
         "",
@@ -117,7 +117,7 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
         f"{BELOW} worse than {baselines}, by the interval of the paired difference and after Holm's correction.",
         "",
     ]
-    for line in lines(outcomes):
+    for line in table_rows(results):
         ours = [per_cent(line.ours[arm].estimate) + sign(line.ours[arm]) if arm in line.ours else "-" for arm in arms]
         parts.append(f"| {line.data.title} | {line.metric} | this study | {' | '.join(ours)} |")
         if line.paper is not None:

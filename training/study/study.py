@@ -1,4 +1,4 @@
-"""The study: every start on every target, through the same ``medzoo.compare`` that a user calls."""
+"""The study: all pretrained weights on all targets, through ``medzoo.compare``."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from medzoo.zoo.weights import arms, find
 from training.cache.load import prepared
 from training.core.provenance import environment
 from training.datasets import DATASETS, TARGETS, available
-from training.study.outcome import ARMS, RESULTS, ArmFacts, Outcome
 from training.study.ranking import rank
+from training.study.result import ARMS, RESULTS, ArmFacts, TargetResult
 from training.study.seen import seen_by_any
 
 
 @dataclass(frozen=True)
-class Options:
-    """How every start is fine-tuned; the same for all of them.
+class StudyOptions:
+    """The options of the study: how all weights are fine-tuned.
 
     Attributes:
         image_size: Side of the network's input in pixels.
         epochs: Passes over the training images.
         batch_size: Images a step.
         lr: Peak learning rate.
-        seeds: How often each target is divided anew.
-        folds: Folds of each division; 1 holds out ``share`` instead, as in the paper; ``None``: 5 for fewer than
+        seeds: Repeats of the split of each target.
+        folds: Folds of each split; 1 holds out ``share`` instead, as in the paper; ``None``: 5 for fewer than
             2,000 images, else 1.
         share: Share held out where ``folds`` is 1.
         strategies: How to fine-tune, names in ``medzoo.finetuning.strategies.STRATEGIES``.
-        fractions: Shares of the training images to train on.
+        fractions: Fractions of the training images to train on.
         limit: At most so many images of each target.
         allow_partial: Accept incomplete targets.
-        exclude_seen: Leave out of a target, for all arms, what any of its arms has seen in pretraining.
+        exclude_seen: Exclude the images of a target that any of its arms has seen in pretraining.
     """
 
     image_size: int = 224
@@ -60,26 +60,19 @@ class Options:
     exclude_seen: bool = False
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Who runs the cells: as in ``medzoo.compare``."""
-
-    jobs: int = 1
-    backend: str = "loky"
-    device: str | None = None
-
-
 def study(
     data: Path,
     work: Path,
     zoo: str | Path | None,
-    options: Options,
-    workers: Workers | None = None,
+    options: StudyOptions,
     *,
+    jobs: int = 1,
+    backend: str = "loky",
+    device: str | None = None,
     targets: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
-) -> list[Outcome]:
-    """Fine-tune the arms there are weights for on the targets there is data for.
+) -> list[TargetResult]:
+    """Fine-tune the arms that have weights on the targets that have data.
 
     A finished cell is kept in ``work/study/cells`` and not run again.
 
@@ -88,15 +81,17 @@ def study(
         work: Caches go to ``work/cache``, results to ``work/study``.
         zoo: As in ``medzoo.create_model``.
         options: How to fine-tune.
-        workers: Who runs the cells.
+        jobs: Runs at a time, as in ``medzoo.compare``.
+        backend: The joblib backend, as in ``medzoo.compare``.
+        device: The device; ``None`` for a GPU if there is one.
         targets: Data sets to fine-tune on; default the study's that are in ``data``.
         only: Arms to run; default all that have weights.
 
     Returns:
-        One outcome a target, each kept as ``work/study/results/<target>.json``.
+        The result of each target, also saved as ``work/study/results/<target>.json``.
 
     Raises:
-        UnknownNameError: A target or an arm is none.
+        UnknownNameError: A target or an arm is unknown.
         RunError: There is no target, or no arm for any of them.
     """
     for name in only or ():
@@ -105,20 +100,20 @@ def study(
     chosen = list(targets or [name for name in available(data) if name in TARGETS])
     if not chosen:
         raise RunError(f"none of the targets {', '.join(TARGETS)} is in {data}; give the data folder with --data")
-    outcomes = []
+    results = []
     for target in chosen:
         found = _arms(DATASETS[target].area, zoo, only)
         if found:
-            outcome = _on_target(target, found, data, work, options, workers or Workers())
-            outcome.save(work / "study" / RESULTS)
-            outcomes.append(outcome)
-    if not outcomes:
+            result = _on_target(target, found, data, work, options, jobs, backend, device)
+            result.save(work / "study" / RESULTS)
+            results.append(result)
+    if not results:
         raise RunError("no arm has weights; pretrain and publish some, and give the zoo with --zoo or MEDZOO_ZOO")
-    return outcomes
+    return results
 
 
 def _arms(area: str, zoo: str | Path | None, only: Sequence[str] | None) -> dict[str, Bundle]:
-    """The arms that have weights; for each other one a line that says why not."""
+    """Return the arms that have weights; print a line for each other one."""
     found = {}
     for name, weight in arms(area).items():
         if only and name not in only:
@@ -131,8 +126,15 @@ def _arms(area: str, zoo: str | Path | None, only: Sequence[str] | None) -> dict
 
 
 def _on_target(
-    target: str, found: dict[str, Bundle], data: Path, work: Path, options: Options, workers: Workers
-) -> Outcome:
+    target: str,
+    found: dict[str, Bundle],
+    data: Path,
+    work: Path,
+    options: StudyOptions,
+    jobs: int,
+    backend: str,
+    device: str | None,
+) -> TargetResult:
     cache, notes = prepared(
         target,
         data,
@@ -162,13 +164,15 @@ def _on_target(
         baseline="IN" if "IN" in found else None,
         image_size=options.image_size,
         cells=work / "study" / "cells",
-        **asdict(workers),
+        jobs=jobs,
+        backend=backend,
+        device=device,
         epochs=options.epochs,
         batch_size=options.batch_size,
         lr=options.lr,
         augment=DATASETS[target].area,
     )
-    return Outcome(
+    return TargetResult(
         target,
         DATASETS[target].area,
         comparison,
@@ -177,7 +181,7 @@ def _on_target(
         seen,
         counts,
         left_out,
-        rank(examples, found, options.image_size, workers.device, work / "study" / "rankings"),
+        rank(examples, found, options.image_size, device, work / "study" / "rankings"),
         environment(),
     )
 

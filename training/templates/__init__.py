@@ -1,4 +1,4 @@
-"""Templates of cards, study report and gallery."""
+"""Jinja templates of cards, study report and gallery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEMPLATES = Path(__file__).parent
 
 
 def environment(template: str) -> Environment:
-    """The templates of this package; a gap without a value is an error, HTML is escaped."""
+    """Return the Jinja environment; a missing value is an error, HTML is escaped."""
     found = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
@@ -30,7 +30,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def number(value: float | None, interval: Any = None) -> str:
-    """A metric with its interval, as it stands in a card.
+    """Format a metric with its interval.
 
     Example:
         >>> number(0.91234, (0.9, 0.92)), number(None)

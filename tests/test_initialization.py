@@ -14,7 +14,7 @@ from torch import nn
 from medzoo.core.errors import UnknownNameError, ZooError
 from medzoo.engine.runtime import seeded
 from medzoo.zoo.weights import find
-from training.pretraining.initialization import scale_to, start
+from training.pretraining.initialization import initialize, scale_to
 
 ARCH = "test_resnet"
 RANDOM, IMAGENET = find(f"{ARCH}_efi_ri"), find(f"{ARCH}_efi_in")
@@ -41,7 +41,7 @@ def _leaves_torchs_draws_alone() -> Iterator[None]:
 
 
 def test_the_in_start_is_the_file_bit_for_bit_but_for_the_classifier(imagenet: Path, tmp_path: Path) -> None:
-    model = start(IMAGENET, 0, "plain", imagenet, tmp_path)
+    model = initialize(IMAGENET, 0, "plain", imagenet, tmp_path)
     file, found = load_file(imagenet), model.state_dict()
     classifier = {key for key in file if key.startswith("fc.")}
     assert len(classifier) == 2
@@ -49,13 +49,16 @@ def test_the_in_start_is_the_file_bit_for_bit_but_for_the_classifier(imagenet: P
     for key in file.keys() - classifier:
         assert torch.equal(found[key], file[key]), key
     assert found["fc.weight"].shape[0] == 5
-    again, other = start(IMAGENET, 0, "plain", imagenet, tmp_path), start(IMAGENET, 1, "plain", imagenet, tmp_path)
+    again, other = (
+        initialize(IMAGENET, 0, "plain", imagenet, tmp_path),
+        initialize(IMAGENET, 1, "plain", imagenet, tmp_path),
+    )
     assert torch.equal(found["fc.weight"], again.state_dict()["fc.weight"])
     assert not torch.equal(found["fc.weight"], other.state_dict()["fc.weight"])
 
 
 def test_the_plain_start_is_the_architectures_own_by_seed(tmp_path: Path) -> None:
-    one, same, other = (start(RANDOM, seed, "plain", None, tmp_path).state_dict() for seed in (3, 3, 4))
+    one, same, other = (initialize(RANDOM, seed, "plain", None, tmp_path).state_dict() for seed in (3, 3, 4))
     with seeded(3):
         want = timm.create_model(ARCH, num_classes=5).state_dict()
     for key, value in one.items():
@@ -65,8 +68,8 @@ def test_the_plain_start_is_the_architectures_own_by_seed(tmp_path: Path) -> Non
 
 
 def test_meanvar_keeps_each_layers_mean_and_variance_and_nothing_else(imagenet: Path, tmp_path: Path) -> None:
-    model = start(RANDOM, 0, "meanvar", imagenet, tmp_path)
-    file, plain = load_file(imagenet), start(RANDOM, 0, "plain", None, tmp_path).state_dict()
+    model = initialize(RANDOM, 0, "meanvar", imagenet, tmp_path)
+    file, plain = load_file(imagenet), initialize(RANDOM, 0, "plain", None, tmp_path).state_dict()
     compared = 0
     for key, value in model.named_parameters():
         if key.startswith("fc."):
@@ -82,7 +85,7 @@ def test_meanvar_keeps_each_layers_mean_and_variance_and_nothing_else(imagenet: 
     assert compared > 10
     for key, value in model.named_buffers():
         assert torch.equal(value, plain[key]), key
-    same = start(RANDOM, 0, "meanvar", imagenet, tmp_path).state_dict()
+    same = initialize(RANDOM, 0, "meanvar", imagenet, tmp_path).state_dict()
     assert all(torch.equal(value, same[key]) for key, value in model.state_dict().items())
 
 
@@ -96,16 +99,16 @@ def test_a_single_value_is_its_own_mean() -> None:
 
 def test_an_unknown_start_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="meanvar"):
-        start(RANDOM, 0, "mean_var", None, tmp_path)
+        initialize(RANDOM, 0, "mean_var", None, tmp_path)
 
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(("entry", "random"), [(IMAGENET, "plain"), (RANDOM, "meanvar")])
 def test_imagenet_weights_that_cannot_be_had_are_said(entry: object, random: str, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match=f"{ARCH}_in"):
-        start(entry, 0, random, None, tmp_path)  # type: ignore[arg-type]
+        initialize(entry, 0, random, None, tmp_path)  # type: ignore[arg-type]
 
 
 def test_a_file_of_another_architecture_is_refused(imagenet: Path, tmp_path: Path) -> None:
     with pytest.raises(ZooError, match="does not fit"):
-        start(find("test_efficientnet_efi_in"), 0, "plain", imagenet, tmp_path)
+        initialize(find("test_efficientnet_efi_in"), 0, "plain", imagenet, tmp_path)

@@ -1,4 +1,4 @@
-"""What the study found on one target, kept as one file from which tables, report and cards are made."""
+"""The study's result on one target: one file, from which tables, report and cards are made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medzoo.comparison.comparison import Comparison
 from medzoo.core.atomic import write_json
 from medzoo.core.errors import RunError
-from training.study.ranking import Ranking
+from training.study.ranking import ArmRanking
 
 RESULTS = "results"
 ARMS = ("IN", "Domain_RI", "Domain_IN", "All_RI", "All_IN")
@@ -23,15 +23,15 @@ ARMS = ("IN", "Domain_RI", "Domain_IN", "All_RI", "All_IN")
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """Where an arm's weight comes from.
+    """Provenance of an arm's weight.
 
     Attributes:
         arm: The paper's arm.
         weight: The weight's name.
         sha256: Of its weights.
         reduced: What makes it less than a full run, in words.
-        recipe: How it was pretrained; empty for the ImageNet baseline.
-        commit: The code's commit when it was; empty where unknown.
+        recipe: The pretraining recipe; empty for the ImageNet baseline.
+        commit: The code's commit at pretraining; empty if unknown.
     """
 
     arm: str
@@ -43,21 +43,20 @@ class ArmFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """All that the study found on one target.
+class TargetResult:
+    """The study's result on one target.
 
     Attributes:
         target: The data set's name.
         area: ``cxr``, ``hwsi`` or ``efi``.
-        comparison: Every start on every division.
-        arms: Where the arms' weights come from.
+        comparison: Every arm on every split.
+        arms: Provenance of the arms' weights.
         options: How all of them were fine-tuned.
-        seen: ``bool [N]`` images (or patients) that any arm's weight has seen in pretraining; ``None`` where that
-            was not looked for.
-        seen_counts: How many images of each kind that are.
-        left_out: Images left out of the target, as seen, before it was divided, by kind.
-        ranking: What ``medzoo.recommend`` says of the arms, without fine-tuning any.
-        environment: Packages, hardware and code that the study ran with.
+        seen: ``bool [N]`` images (or patients) that any arm's weight has seen in pretraining; ``None`` if not audited.
+        seen_counts: Number of seen images of each kind.
+        left_out: Images excluded as seen before the split, by kind.
+        ranking: The ranking of the arms by ``medzoo.recommend``, without fine-tuning.
+        environment: Packages, hardware and code of the study.
     """
 
     target: str
@@ -68,12 +67,12 @@ class Outcome:
     seen: NDArray[np.bool_] | None
     seen_counts: Mapping[str, int]
     left_out: Mapping[str, int]
-    ranking: Ranking
+    ranking: ArmRanking
     environment: Mapping[str, Any]
 
     @cached_property
     def unseen(self) -> Comparison | None:
-        """The same runs measured on images alone that no arm's weight has seen; ``None`` where none was seen."""
+        """The same runs measured on images that no arm's weight has seen; ``None`` if none or all were seen."""
         if self.seen is None or not self.seen.any() or self.seen.all():
             return None
         return self.comparison.only(~self.seen)
@@ -102,7 +101,7 @@ class Outcome:
         return file
 
     @classmethod
-    def read(cls, file: Path) -> Outcome:
+    def read(cls, file: Path) -> TargetResult:
         """Read what ``save`` wrote.
 
         Raises:
@@ -125,25 +124,25 @@ class Outcome:
                 seen,
                 data["seen_counts"],
                 data["left_out"],
-                Ranking(**data["ranking"]),
+                ArmRanking(**data["ranking"]),
                 data["environment"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read ({error}); run the study again, or take it away") from error
+            raise RunError(f"{file} cannot be read ({error}); run the study again, or remove it") from error
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
-    """All outcomes of a study's folder, by target.
+def read_results(folder: Path) -> list[TargetResult]:
+    """Read all results of a study's folder, by target.
 
     Args:
-        folder: Holds ``results/<target>.json``; a folder that is not there holds nothing.
+        folder: Holds ``results/<target>.json``; a missing folder is empty.
 
     Raises:
-        RunError: A file is none.
+        RunError: A file cannot be read.
     """
-    return [Outcome.read(file) for file in sorted((folder / RESULTS).glob("*.json"))]
+    return [TargetResult.read(file) for file in sorted((folder / RESULTS).glob("*.json"))]
 
 
 def table_metric(task: str) -> str:
-    """The metric of the paper's Table 2: Cohen's kappa for grades, accuracy otherwise."""
+    """Return the metric of the paper's Table 2: Cohen's kappa for grades, accuracy otherwise."""
     return "kappa" if task == "ordinal" else "accuracy"
