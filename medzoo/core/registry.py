@@ -36,7 +36,7 @@ class Registry(Mapping[str, E], Generic[E]):
         >>> @dataclass(frozen=True)
         ... class Colour:
         ...     name: str
-        >>> colours = Table("colour", [Colour("red"), Colour("green")])
+        >>> colours = Registry("colour", [Colour("red"), Colour("green")])
         >>> colours["red"]
         Colour(name='red')
         >>> colours["gren"]
