@@ -9,9 +9,11 @@ from markdown_it import MarkdownIt
 
 WIDTH = 120
 _FRONT_MATTER = re.compile(r"---\n.*?\n---\n", re.DOTALL)
-_MARKER = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+)*")  # what precedes the text of a paragraph or list item
+# What precedes the text of a paragraph, list item or quotation.
+_MARKER = re.compile(r"[\s>]*(?:(?:[-*+]|\d+[.)])\s+)*")
 # A word that would start a list, heading or quotation if it came first on a line stays behind the word before it.
 _STARTS_A_BLOCK = re.compile(r" (?=(?:[-*+=]+|\d+[.)]|#+)(?: |$)|[<>|]|```|~~~)")
+_WHOLE = re.compile(r"`[^`]{1,60}`|\[[^\]]{1,60}\]\([^)\s]*\)")  # commands and links that can be searched for
 _GLUE = "\0"
 
 
@@ -43,14 +45,12 @@ def wrap(text: str) -> str:
 
 def _fill(lines: list[str]) -> list[str]:
     marker = _MARKER.match(lines[0])
-    indent = marker[0] if marker else ""
-    prose = _STARTS_A_BLOCK.sub(_GLUE, " ".join(" ".join([lines[0][len(indent) :], *lines[1:]]).split()))
+    first = marker[0] if marker else ""
+    rest = re.sub(r"[^>\s]", " ", first)
+    prose = " ".join([lines[0][len(first) :], *(line.lstrip(rest) for line in lines[1:])])
+    glued = _STARTS_A_BLOCK.sub(_GLUE, " ".join(prose.split()))
+    glued = _WHOLE.sub(lambda found: found[0].replace(" ", _GLUE), glued)
     filled = textwrap.wrap(
-        prose,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
+        glued, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
     return [line.replace(_GLUE, " ") for line in filled]
