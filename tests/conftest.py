@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 REAL = Path(os.environ.get("MEDZOO_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"))
+
+# These files kill processes or limit them, which Windows knows nothing of; single tests elsewhere are marked ``posix``.
+POSIX = ("allocation", "checkpoints", "finetune_killed", "full_disk", "fuzz_bundles", "interrupts")
+POSIX += ("processes", "resume", "run_lock")
+collect_ignore = [f"test_{name}.py" for name in POSIX] if sys.platform == "win32" else []
 
 
 @pytest.fixture(scope="session")

@@ -320,6 +320,7 @@ fetch(Remote(sys.argv[1], "the test"), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.posix
 def test_a_killed_process_leaves_what_the_next_goes_on_from(case: Make) -> None:
     made = case(Answer(BODY, pause=0.1), Answer(BODY))
     root = Path(__file__).resolve().parents[1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 _RAPL = Path("/sys/class/powercap")
@@ -15,11 +15,19 @@ _RAPL = Path("/sys/class/powercap")
 
 def peak_memory(device: torch.device) -> dict[str, int]:
     """Largest memory so far, in MiB: the process's own, and the GPU's where there is one."""
-    unit = 1 << 10 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux KiB
-    found = {"process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit // 1024}
+    found = {"process_mib": _process_peak() >> 20}
     if device.type == "cuda":
         found["device_mib"] = torch.cuda.max_memory_allocated(device) >> 20
     return found
+
+
+def _process_peak() -> int:
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # POSIX alone has it
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10  # macOS counts bytes, Linux KiB
 
 
 class Energy:
