@@ -10,6 +10,9 @@ from typing import Any
 import psutil
 import torch
 
+if sys.platform != "win32":  # POSIX alone has it
+    import resource
+
 _RAPL = Path("/sys/class/powercap")
 
 
@@ -24,8 +27,6 @@ def peak_memory(device: torch.device) -> dict[str, int]:
 def _process_peak() -> int:
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    import resource  # POSIX alone has it
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak << 10  # macOS counts bytes, Linux KiB
 
