@@ -8,15 +8,15 @@ PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist
 
 .PHONY: demo test test-real test-all lint install clean
 
-# One thread: for pictures this small a second one brings nothing, and threads that wait for each other cost ten times
-# the time on a machine with other work to do if they spin, and three times on a quiet one if they sleep.
+# One thread: for images this small a second one brings nothing. Threads that wait for each other cost ten times the
+# time on a busy machine if they spin, and three times on a quiet one if they sleep.
 demo: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m training demo
 
 test: install lint
 	$(PYTEST) -m "not real and not slow"
 
-# On the real images in ../shared/real, or where MEDZOO_REAL says.
+# On the real images in ../shared/real, or in MEDZOO_REAL.
 test-real: install
 	$(PYTEST) -m real
 
@@ -31,7 +31,7 @@ lint: install
 
 install: .venv/installed
 
-# The stamp is written last: an interrupted installation is done again, a finished one never.
+# The stamp is written last: an interrupted installation is repeated, a finished one never.
 .venv/installed: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'medzoo needs Python 3.11 or newer; run make PYTHON=python3.13')"
 	$(PYTHON) -m venv .venv

@@ -21,7 +21,8 @@ from training.__main__ import app as make
 
 ROOT = Path(__file__).resolve().parents[1]
 # Cards are made from a template, and name commands in passing.
-PAGES = sorted([ROOT / "README.md", *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "cards")])
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/README.md")]
+PAGES += sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "cards")
 PROGRAMS = {("medzoo",): use, ("python", "-m", "training"): make, ("python", "-m", "medzoo"): use}
 # Newer typers carry a click of their own, so the class of errors is typer's, not that of an installed click.
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
