@@ -1,22 +1,22 @@
-# Two commands set everything up on a machine that has Python (3.10 to 3.13) and make:
+# Two commands set everything up on a machine that has Python (3.11 to 3.14) and make:
 #   make demo    install, then run the whole chain on small drawings
-#   make test    install, then lint, type-check and run the fast tests
+#   make test    install, then lint, type-check, and run the fast tests and the docstring examples
 PYTHON ?= python3
 BIN := .venv/bin
-# One process a core, each test file in one: a file's fixtures are made once, and a worker holds over a gigabyte.
+# One process per core, each test file in one: a file's fixtures are made once, and a worker holds over a gigabyte.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-real test-all lint install clean
 
-# One thread: for pictures this small a second one brings nothing, and threads that wait for each other cost ten times
-# the time on a machine with other work to do if they spin, and three times on a quiet one if they sleep.
+# One thread: for images this small a second one brings nothing. Threads that wait for each other cost ten times the
+# time on a busy machine if they spin, and three times on a quiet one if they sleep.
 demo: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m training demo
 
 test: install lint
 	$(PYTEST) -m "not real and not slow"
 
-# On the real images in ../shared/real, or where MEDZOO_REAL says.
+# On the real images in ../shared/real, or in MEDZOO_REAL.
 test-real: install
 	$(PYTEST) -m real
 
@@ -27,12 +27,13 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/check_markdown.py
 
 install: .venv/installed
 
-# The stamp is written last: an interrupted installation is done again, a finished one never.
+# The stamp is written last: an interrupted installation is repeated, a finished one never.
 .venv/installed: pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'medzoo needs Python 3.10 or newer; say make PYTHON=python3.12')"
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'medzoo needs Python 3.11 or newer; run make PYTHON=python3.13')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable ".[dev,dicom,onnx,xls]"
 	touch $@

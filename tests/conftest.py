@@ -1,41 +1,19 @@
-"""Fixtures that every test may use; each test has its own caches and no network but 127.0.0.1."""
+"""Fixtures that tests share; those that every test gets stand in the ``conftest.py`` above."""
 
 from __future__ import annotations
 
 import os
-import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-# Before torch is imported: on a small shared machine its threads wait for one another more than they work.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 REAL = Path(os.environ.get("MEDZOO_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"))
 
-
-@pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test its own caches and none of the user's settings."""
-    home = tmp_path_factory.mktemp("home")
-    for name in ("MEDZOO_DATA", "MEDZOO_ZOO", "MEDZOO_WORK", "HF_TOKEN", "HF_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(home / "hf"))
-    monkeypatch.setenv("MEDZOO_CACHE", str(home / "medzoo"))
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-
-
-@pytest.fixture(autouse=True)
-def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse every connection that would leave this machine."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: object) -> None:
-        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise OSError(f"tests may only reach 127.0.0.1, not {address[0]}")
-        connect(self, address)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+# These files kill processes or limit them, which Windows knows nothing of; single tests elsewhere are marked ``posix``.
+POSIX = ("allocation", "checkpoints", "finetune_killed", "full_disk", "fuzz_bundles", "interrupts")
+POSIX += ("processes", "resume", "run_lock")
+collect_ignore = [f"test_{name}.py" for name in POSIX] if sys.platform == "win32" else []
 
 
 @pytest.fixture(scope="session")

@@ -338,6 +338,7 @@ def only_cache(folder: Path) -> Cache:
     return open_cache(found.parent)
 
 
+@pytest.mark.posix
 def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
     records = make(tmp_path / "set", 120, side=300)
     records.images[50].write_bytes(b"no image")

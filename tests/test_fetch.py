@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def test_a_mixed_file_without_a_validator_fails_its_digest(case: Make) -> None:
 
 
 def test_503_and_429_are_waited_for(case: Make) -> None:
-    soon = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=100), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     made = case(
         Answer(status=503),
         Answer(status=429, headers={"Retry-After": "7"}),
@@ -322,6 +322,7 @@ fetch(Remote(sys.argv[1], "the test"), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.posix
 def test_a_killed_process_leaves_what_the_next_resumes(case: Make) -> None:
     made = case(Answer(BODY, pause=0.1), Answer(BODY))
     root = Path(__file__).resolve().parents[1]

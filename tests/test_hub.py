@@ -304,6 +304,7 @@ def test_a_cache_that_cannot_be_written_to(hub: Hub, tmp_path: Path, monkeypatch
         resolve(NAME, ZOO)
 
 
+@pytest.mark.posix
 def test_a_full_disk(hub: Hub) -> None:
     process = loading(limit="100000")
     _, errors = process.communicate(timeout=240)
@@ -318,6 +319,7 @@ def test_behind_a_proxy(hub: Hub) -> None:
     assert Path(folder.strip(), "model.safetensors").is_file()
 
 
+@pytest.mark.posix
 def test_a_killed_download_is_done_again(hub: Hub) -> None:
     hub.faults.append(Fault("GET .*model.safetensors", "slow"))
     process = loading()

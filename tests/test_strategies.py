@@ -432,6 +432,7 @@ def test_freezing_a_network_without_blocks_says_so() -> None:
         freeze(model, 1)
 
 
+@pytest.mark.posix
 @pytest.mark.usefixtures("undrawn")
 def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM in the second epoch saves the step; ``--resume`` ends the run and removes what was saved."""

@@ -40,6 +40,7 @@ def test_image_files_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None
     assert image_files(tmp_path) == ["a/z.tiff", "b.DCM"]
 
 
+@pytest.mark.posix
 def test_image_files_enters_links_and_survives_a_loop(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/a.png")
     (tmp_path / "set").mkdir()

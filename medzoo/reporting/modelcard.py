@@ -9,6 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from medzoo.metrics.estimates import Metrics
 from medzoo.models.info import ModelInfo
+from medzoo.reporting.markdown import wrap
 from medzoo.reporting.templates import render
 from medzoo.zoo.pins import PINS, read_pins
 from medzoo.zoo.weights import WEIGHTS
@@ -33,11 +34,8 @@ def model_card(
     Returns:
         Markdown with the Hub's metadata on top.
     """
-    return render(
-        "finetuned.md",
-        metadata=metadata(name, info, record, metrics),
-        **{"name": name, "info": info, "record": record, "metrics": metrics, "repo_id": repo_id, "curves": curves},
-    )
+    values = {"name": name, "info": info, "record": record, "metrics": metrics, "repo_id": repo_id, "curves": curves}
+    return wrap(render("finetuned.md", metadata=metadata(name, info, record, metrics), **values))
 
 
 def metadata(name: str, info: ModelInfo, record: Mapping[str, Any], metrics: Metrics) -> str:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
+
+if sys.platform != "win32":  # POSIX alone has it
+    import resource
 
 _RAPL = Path("/sys/class/powercap")
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
     """Return the peak memory in MiB: the process's own, and the GPU's if there is one."""
-    unit = 1 << 10 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux KiB
-    found = {"process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit // 1024}
+    found = {"process_mib": _process_peak() >> 20}
     if device.type == "cuda":
         found["device_mib"] = torch.cuda.max_memory_allocated(device) >> 20
     return found
+
+
+def _process_peak() -> int:
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10  # macOS counts bytes, Linux KiB
 
 
 class Energy:

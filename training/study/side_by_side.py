@@ -9,6 +9,7 @@ from medzoo.comparison.comparison import Row
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.verdict import Verdict, verdict
 from medzoo.metrics.estimates import Estimate
+from medzoo.reporting.markdown import wrap
 from training.datasets import DATASETS, DataSet
 from training.study.paper import IMAGE_SIZE, TABLE_2, Reported
 from training.study.result import ARMS, TargetResult
@@ -124,4 +125,4 @@ def markdown(results: Sequence[TargetResult]) -> str:
             figures = [f"{line.paper.validation[arm]:.1f}" for arm in arms]
             parts.append(f"| | {line.paper.metric} | the paper, {line.paper.label} | {' | '.join(figures)} |")
         notes.append(f"- {line.data.title}: {'; '.join(line.differs)}.")
-    return "\n".join([*parts, *notes]) + "\n"
+    return wrap("\n".join([*parts, *notes]) + "\n")

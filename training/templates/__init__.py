@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from medzoo.reporting.markdown import wrap
+
 _TEMPLATES = Path(__file__).parent
 
 
@@ -25,8 +27,9 @@ def environment(template: str) -> Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template of this package."""
-    return environment(template).get_template(template).render(**values)
+    """Fill in a template of this package; Markdown comes in lines of at most 120 characters."""
+    text = environment(template).get_template(template).render(**values)
+    return wrap(text) if template.endswith(".md") else text
 
 
 def number(value: float | None, interval: Any = None) -> str:
