@@ -1,4 +1,4 @@
-"""What an evaluation says: each number with its uncertainty, or the reason why it has none."""
+"""The numbers of an evaluation: each with its interval, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Estimate:
         '0.912 (0.880 to 0.940)'
         >>> str(Estimate(None, None, None, "only one class present"))
         'undefined (only one class present)'
+        >>> f"{Estimate(0.031, -0.01, 0.072):+.2f}"
+        '+0.03 (-0.01 to +0.07)'
     """
 
     value: float | None
@@ -33,16 +35,20 @@ class Estimate:
     why: str = ""
 
     def __str__(self) -> str:
+        return f"{self:.3f}"
+
+    def __format__(self, spec: str) -> str:
         if self.value is None:
             return f"undefined ({self.why})"
+        spec = spec or ".3f"
         if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+            return format(self.value, spec)
+        return f"{self.value:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
 
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """How well probabilities agree with labels.
+    """The metrics of probabilities against labels.
 
     Attributes:
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
@@ -74,11 +80,7 @@ class Metrics:
         return self.values[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain lists, numbers and strings, for JSON.
-
-        Returns:
-            A dictionary that :meth:`from_dict` turns back; undefined numbers are ``None``.
-        """
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads; undefined is ``None``."""
         return {
             "task": self.task,
             "classes": list(self.classes),
@@ -97,14 +99,7 @@ class Metrics:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Metrics:
-        """Turn the result of :meth:`to_dict` back.
-
-        Args:
-            data: What ``to_dict`` gave, also after a round trip through JSON.
-
-        Returns:
-            The same metrics.
-        """
+        """Restore metrics from the result of :meth:`to_dict`, also after a round trip through JSON."""
         return cls(
             task=data["task"],
             classes=tuple(data["classes"]),

@@ -1,4 +1,4 @@
-"""What was true and what was predicted: labels and probabilities, checked once, for every metric."""
+"""Labels, probabilities and predictions of an evaluation, checked once for every metric."""
 
 from __future__ import annotations
 
@@ -39,21 +39,40 @@ class Outcomes:
 
     @property
     def exclusive(self) -> bool:
-        """Whether an image has exactly one class."""
+        """Return whether an image has exactly one class."""
         return self.task != "multilabel"
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """``bool [n, C]``, where a label is known."""
+        """Return ``bool [n, C]``: where a label is known."""
         return ~np.isnan(self.targets)
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """``bool [n, C]``, where the class is known to be present."""
+        """Return ``bool [n, C]``: where the class is known to be present."""
         return self.targets == 1
 
+    @property
+    def true_class(self) -> NDArray[np.int64]:
+        """Return ``int64 [n]``: the column of the true class, where classes exclude one another."""
+        return self.positive.argmax(axis=1)
 
-def outcomes(
+    @property
+    def predicted_class(self) -> NDArray[np.int64]:
+        """Return ``int64 [n]``: the column of the predicted class, where classes exclude one another."""
+        return self.predicted.argmax(axis=1)
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """Return ``int64 [C, C]`` images by true (row) and predicted (column) class; ``None`` for ``multilabel``."""
+        if not self.exclusive:
+            return None
+        matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(matrix, (self.true_class, self.predicted_class), 1)
+        return matrix
+
+
+def make_outcomes(
     targets: NDArray[Any],
     probabilities: NDArray[Any],
     task: str,
@@ -77,7 +96,7 @@ def outcomes(
         DataError: Shapes, labels, probabilities or thresholds are not as described.
 
     Example:
-        >>> outcomes(np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]]), "binary", ["no", "yes"]).predicted[:, 1]
+        >>> make_outcomes(np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]]), "binary", ["no", "yes"]).predicted[:, 1]
         array([False, False])
     """
     if task not in TASKS:

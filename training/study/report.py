@@ -9,11 +9,12 @@ from typing import Any
 
 from medzoo.comparison import plots
 from medzoo.comparison.convergence import Convergence, convergence
-from medzoo.comparison.report import View, body, embedded, style, table
-from medzoo.comparison.styles import looks_of
+from medzoo.comparison.report import ComparisonView, body, style, table
+from medzoo.comparison.styles import assign_styles
 from medzoo.comparison.tables import DIGITS, csv_text, long_rows
 from medzoo.comparison.verdict import verdict
 from medzoo.core.atomic import write_json, write_text
+from medzoo.reporting.html import embedded
 from medzoo.reporting.plots import save_figure
 from training.datasets import DATASETS
 from training.study.outcome import ARMS, Outcome
@@ -24,7 +25,7 @@ from training.templates import render
 
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "report.json", "pictures"
 # Every arm has one colour in all pictures of the study, whichever arms a target has.
-LOOKS = looks_of(ARMS, ARMS[0])
+LOOKS = assign_styles(ARMS, ARMS[0])
 
 
 def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
@@ -50,7 +51,7 @@ def write_report(outcomes: Sequence[Outcome], folder: Path) -> Path:
         titles={outcome.target: DATASETS[outcome.target].title for outcome in outcomes},
         arms=shown_arms(outcomes),
         baselines=list(dict.fromkeys(outcome.comparison.baseline for outcome in outcomes)),
-        looks=LOOKS,
+        styles=LOOKS,
         summary=found,
         limits=limited,
         lines=lines(outcomes),
@@ -96,13 +97,13 @@ def _forest(outcomes: Sequence[Outcome], folder: Path) -> str | None:
     if not any(row.test for rows in groups.values() for row in rows):
         return None
     figure = plots.forest(groups, LOOKS, "difference to the baseline (accuracy or kappa)")
-    return embedded(save_figure(figure, folder / "forest.png"))
+    return embedded(save_figure(figure, folder / "forest.png").read_bytes())
 
 
 def _section(outcome: Outcome, folder: Path) -> tuple[str, str | None]:
     """Everything about a target, and its table on unseen images alone where some were seen."""
-    unseen = None if outcome.unseen is None else table(View.of(outcome.unseen, outcome.metric, LOOKS))
-    return body(View.of(outcome.comparison, outcome.metric, LOOKS), folder), unseen
+    unseen = None if outcome.unseen is None else table(ComparisonView.of(outcome.unseen, outcome.metric, LOOKS))
+    return body(ComparisonView.of(outcome.comparison, outcome.metric, LOOKS), folder), unseen
 
 
 def _by_arm(outcome: Outcome) -> dict[str, Convergence]:
