@@ -109,7 +109,7 @@ def analyze(
         (Loader([part], contracts[0], where), Loader([part], contracts[1], where)),
         examples,
         measured,
-        Scorer.of(examples, metric_of(examples.task, metric), seed),
+        Scorer.of(examples, metric_of(examples.task, metric), seed, second.medzoo.positive),
         seed,
         batch_size,
     )

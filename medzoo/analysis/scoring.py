@@ -65,6 +65,7 @@ class Scorer:
         task: The task.
         metric: One of the task's metrics over all classes.
         seed: Seed of the bootstrap.
+        positive: The positive class of a ``binary`` task; empty: the last.
     """
 
     targets: NDArray[np.float32]
@@ -73,11 +74,12 @@ class Scorer:
     task: str
     metric: str
     seed: int
+    positive: str = ""
 
     @classmethod
-    def of(cls, examples: Examples, metric: str, seed: int) -> Scorer:
+    def of(cls, examples: Examples, metric: str, seed: int, positive: str = "") -> Scorer:
         """Return a scorer for all images of a data set."""
-        return cls(examples.targets, examples.groups, examples.classes, examples.task, metric, seed)
+        return cls(examples.targets, examples.groups, examples.classes, examples.task, metric, seed, positive)
 
     def take(self, rows: NDArray[np.int64]) -> Scorer:
         """Return a scorer for some of the images."""
@@ -93,6 +95,7 @@ class Scorer:
             groups=self.groups,
             bootstrap=bootstrap,
             seed=self.seed,
+            positive=self.positive,
         )[self.metric]
 
     def score_logits(self, logits: Tensor, bootstrap: int = 1000) -> Estimate:

@@ -17,6 +17,12 @@ Zoo = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[int | None, typer.Option(help="Side of the network's input in pixels.", show_default="the weight's")]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        help="The positive class of two.", show_default="the one beside normal, no finding, benign, ..., else the rarer"
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU where there is one")]
 Tta = Annotated[str, typer.Option(help="Average over views: none, light, cxr, hwsi or efi, as trained with.")]
 

@@ -20,6 +20,7 @@ from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import common_contract
 from medzoo.data.opening import open_dataset
+from medzoo.data.positive import choose_positive
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL, open_bundle
@@ -27,7 +28,19 @@ from medzoo.zoo.resolve import published, resolve, sha256_of
 from medzoo.zoo.sources import SOURCES
 
 # Options of ``finetune`` that a comparison sets itself, for all of its runs.
-_OURS = {"model", "data", "validation", "task", "strategy", "image_size", "seed", "device", "zoo", "exclude_seen"}
+_OURS = {
+    "model",
+    "data",
+    "validation",
+    "task",
+    "strategy",
+    "image_size",
+    "seed",
+    "device",
+    "zoo",
+    "exclude_seen",
+    "positive",
+}
 _OURS |= {"checkpoints", "resume"}
 
 
@@ -42,6 +55,7 @@ def compare(
     fractions: Sequence[float] = (1.0,),
     baseline: str | None = None,
     task: str | None = None,
+    positive: str | None = None,
     image_size: int | None = None,
     cells: str | Path | None = None,
     jobs: int = 1,
@@ -68,6 +82,7 @@ def compare(
         fractions: Shares of the training images to train on: what would more labelled images bring?
         baseline: The weights that the others are tested against; default ImageNet's, or else the first.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not show it.
+        positive: The positive class of a ``binary`` task; default as in ``finetune``, by all images.
         image_size: Side of the network's input in pixels, the same for all; default the weights', which must agree.
         cells: A folder where each finished run is kept. With the same folder an interrupted comparison resumes, and
             no run is repeated.
@@ -102,9 +117,13 @@ def compare(
     examples = dataset.decode(contract.geometry)
     if examples is not dataset:  # else it came decoded, at a size of its owner's choice
         examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
+    positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
+    if note:
+        examples = replace(examples, notes=(*examples.notes, note))
     chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
     protocol = Protocol(seeds, chosen, share, tuple(fractions))
-    grid = make_grid(examples, compared, protocol, strategies, contract.size, options)
+    other = "" if positive == examples.classes[-1] else positive
+    grid = make_grid(examples, compared, protocol, strategies, contract.size, options, other)
     total, finished = len(grid), 0
 
     def on_result(record: dict[str, Any]) -> None:
@@ -120,7 +139,7 @@ def compare(
         say(f"  {examples.name}: {total - finished} of {total} runs were done before")
     if all(record["status"] != DONE for record in records):
         raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    return ComparisonResult(DatasetLabels.of(examples), records, against)
+    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive)
 
 
 def find_weights(
@@ -160,12 +179,13 @@ def make_grid(
     strategies: Sequence[str],
     image_size: int,
     options: Mapping[str, Any],
+    positive: str,
 ) -> list[Run]:
     """List all runs, those of one split together, so that an interrupted comparison is paired as far as it got."""
     mark = fingerprint(examples)
     scheme = f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out"
     return [
-        Run(one, examples.name, mark, strategy, split, scheme, image_size, options)
+        Run(one, examples.name, mark, strategy, split, scheme, image_size, options, positive)
         for split in protocol.splits(examples.targets, examples.groups)
         for strategy in strategies
         for one in weights

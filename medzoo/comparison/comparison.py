@@ -19,7 +19,7 @@ from medzoo.core.registry import unknown
 from medzoo.data.dataset import Examples
 from medzoo.metrics import evaluate, paired_difference, primary
 from medzoo.metrics.estimates import Estimate, Metrics
-from medzoo.metrics.scores import TASK_METRICS
+from medzoo.metrics.scores import TASK_METRICS, metric_title
 
 Record = Mapping[str, Any]
 
@@ -119,12 +119,14 @@ class Comparison:
         records: One record a run, in the order of the grid.
         baseline: The name that the others are tested against.
         rows: Which images count: ``bool [N]``; ``None`` for all.
+        positive: The positive class of a ``binary`` task; empty: the last, as before it was recorded.
     """
 
     data: DatasetLabels
     records: Sequence[Record]
     baseline: str
     rows: NDArray[np.bool_] | None = None
+    positive: str = ""
     # Computed before: by run, for a single run with its bootstrap, and by table.
     _metrics: dict[str, Mapping[str, float | None]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[str, Metrics] = field(default_factory=dict, init=False, repr=False)
@@ -154,6 +156,15 @@ class Comparison:
     def primary(self) -> str:
         """Return the task's primary metric."""
         return primary(self.data.task)
+
+    @property
+    def positive_class(self) -> str:
+        """Return the positive class; empty unless the task is binary."""
+        return (self.positive or self.data.classes[-1]) if self.data.task == "binary" else ""
+
+    def title(self, metric: str, label: str = "") -> str:
+        """Name a metric, with the positive class where it depends on that."""
+        return metric_title(metric, self.positive_class, label)
 
     def only(self, rows: NDArray[np.bool_]) -> Comparison:
         """Return the same runs, measured on some of their held-out images alone.
@@ -186,9 +197,7 @@ class Comparison:
         key = record["id"]
         if key not in self._metrics:
             targets, found, _ = self._held(record)
-            values = (
-                evaluate(targets, found, self.data.task, self.data.classes, bootstrap=0).values if len(found) else {}
-            )
+            values = self._evaluate(targets, found, bootstrap=0).values if len(found) else {}
             self._metrics[key] = {name: estimate.value for name, estimate in values.items()}
         value = self._metrics[key].get(metric)
         return float("nan") if value is None else value
@@ -242,13 +251,11 @@ class Comparison:
         if not mine:
             raise DataError(f"no run of {arm} is done")
         targets, found, groups = zip(*map(self._held, mine), strict=True)
-        return evaluate(
-            np.concatenate(targets),
-            np.concatenate(found),
-            self.data.task,
-            self.data.classes,
-            groups=np.concatenate(groups) if self.data.patients else None,
-        )
+        patients = np.concatenate(groups) if self.data.patients else None
+        return self._evaluate(np.concatenate(targets), np.concatenate(found), groups=patients)
+
+    def _evaluate(self, targets: NDArray[Any], found: NDArray[Any], **options: Any) -> Metrics:
+        return evaluate(targets, found, self.data.task, self.data.classes, positive=self.positive, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything for JSON, which ``from_dict`` reads."""
@@ -257,6 +264,7 @@ class Comparison:
             "kind": "comparison",
             "medzoo": __version__,
             "baseline": self.baseline,
+            "positive": self.positive,
             "data": self.data.to_dict(),
             "records": [dict(record) for record in self.records],
         }
@@ -264,7 +272,8 @@ class Comparison:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
         """Restore a comparison from the result of ``to_dict``."""
-        return cls(DatasetLabels.from_dict(data["data"]), data["records"], data["baseline"])
+        labels, positive = DatasetLabels.from_dict(data["data"]), data.get("positive", "")
+        return cls(labels, data["records"], data["baseline"], positive=positive)
 
     def __str__(self) -> str:
         parts = [
@@ -317,7 +326,9 @@ class Comparison:
             key = done[0]["id"]
             if key not in self._single:
                 targets, found, groups = self._held(done[0])
-                self._single[key] = evaluate(targets, found, self.data.task, self.data.classes, groups=groups)
+                self._single[key] = evaluate(
+                    targets, found, self.data.task, self.data.classes, groups=groups, positive=self.positive
+                )
             return self._single[key][metric]
         values = [self.value(record, metric) for record in done]
         estimate = corrected_mean(values, float(np.mean([self._ratio(record) for record in done])))[0]
@@ -341,7 +352,14 @@ class Comparison:
             ((mine, other),) = pairs
             targets, found, groups = self._held(mine)
             result = paired_difference(
-                targets, found, self._held(other)[1], self.data.task, self.data.classes, metric=metric, groups=groups
+                targets,
+                found,
+                self._held(other)[1],
+                self.data.task,
+                self.data.classes,
+                metric=metric,
+                groups=groups,
+                positive=self.positive,
             )
             return PairedTest(result.estimate, result.p, 1)
         differences = [self.value(mine, metric) - self.value(other, metric) for mine, other in pairs]

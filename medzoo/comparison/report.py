@@ -52,7 +52,7 @@ class ComparisonView:
     @property
     def label(self) -> str:
         """Return the metric's name."""
-        return WORDS[self.metric][0]
+        return self.comparison.title(self.metric, WORDS[self.metric][0])
 
     def rows(self, strategy: str | None = None, fraction: float | None = None) -> list[Row]:
         """Return the table by this view's metric."""
@@ -172,7 +172,10 @@ def body(view: ComparisonView, folder: Path) -> str:
             for strategy in comparison.strategies
             for fraction in comparison.fractions[1:]
         ],
-        metrics=[(*WORDS[name], comparison.table(name)) for name in TASK_METRICS[comparison.data.task].overall],
+        metrics=[
+            (comparison.title(name, WORDS[name][0]), *WORDS[name][1:], comparison.table(name))
+            for name in TASK_METRICS[comparison.data.task].overall
+        ],
         split=split_text(comparison),
         failures=failed(comparison),
         p_value=p_value,

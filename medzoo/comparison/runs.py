@@ -55,6 +55,7 @@ class Run:
         scheme: How the split was made: equal seeds give equal splits only within one scheme.
         image_size: Side of the network's input in pixels.
         options: Other options of ``medzoo.finetune``.
+        positive: The positive class of a ``binary`` task; empty for the last, which leaves ids as they were before.
     """
 
     weights: ComparedWeights
@@ -65,6 +66,7 @@ class Run:
     scheme: str
     image_size: int
     options: Mapping[str, Any]
+    positive: str = ""
 
     @property
     def seed(self) -> int:
@@ -86,6 +88,7 @@ class Run:
             "seed": self.seed,
             "image_size": self.image_size,
             "options": dict(sorted(self.options.items())),
+            **({"positive": self.positive} if self.positive else {}),
         }
 
     @property
@@ -144,6 +147,7 @@ def _outcome(run: Run, examples: Examples, device: str | None) -> dict[str, Any]
         image_size=run.image_size,
         seed=run.seed,
         device=device,
+        positive=(run.positive or examples.classes[-1]) if examples.task == "binary" else None,
         **run.options,
     )
     return {

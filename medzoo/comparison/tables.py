@@ -75,20 +75,19 @@ def markdown(comparison: Comparison, metric: str | None = None) -> str:
         metric: Default the task's primary one.
     """
     metric = metric or comparison.primary
+    title = plain(comparison.title(metric))
     parts = []
     for strategy in comparison.strategies:
         for fraction in comparison.fractions:
             share = "" if fraction == 1 else f", {percent(fraction)} of the training images"
-            parts.append(
-                f"{plain(comparison.data.name)}, {strategy}{share}: {metric}, mean over runs (95 % interval)\n"
-            )
-            parts.append(_table(comparison.table(metric, strategy, fraction), metric, comparison.baseline))
+            parts.append(f"{plain(comparison.data.name)}, {strategy}{share}: {title}, mean over runs (95 % interval)\n")
+            parts.append(_table(comparison.table(metric, strategy, fraction), title, comparison.baseline))
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[Row], metric: str, baseline: str) -> str:
+def _table(rows: Sequence[Row], title: str, baseline: str) -> str:
     lines = [
-        f"| weights | {metric} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
+        f"| weights | {title} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

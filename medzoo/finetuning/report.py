@@ -121,7 +121,7 @@ class Report:
         choose it on other images than these.
 
         Args:
-            threshold: Probability from which the positive (last) class is predicted, in [0, 1].
+            threshold: Probability from which the positive class is predicted, in [0, 1].
             sensitivity: Reach at least this, in (0, 1], with the best specificity.
             specificity: Reach at least this, in (0, 1], with the best sensitivity. Without any of the three, the sum
                 of both is made largest.
@@ -148,6 +148,7 @@ class Report:
             sensitivity=sensitivity,
             specificity=specificity,
             groups=self.examples.patient_groups(self.held_out),
+            positive=self.metrics.positive,
         )
 
     @cached_property
@@ -155,7 +156,7 @@ class Report:
         """What the pictures are drawn from."""
         metrics = self.metrics
         cut = metrics.threshold[-1] if metrics.task == "binary" and metrics.threshold else metrics.threshold
-        outcomes = make_outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut)
+        outcomes = make_outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut, metrics.positive)
         rows = np.flatnonzero(self.held_out)[outcomes.kept]
         return Findings(
             self.title, self.history, self.primary, metrics, outcomes, self.examples.images, rows, self.examples.ids

@@ -119,7 +119,7 @@ def replicates(
         {name: np.concatenate([part.per_class[name] for part in parts]) for name in parts[0].per_class},
         {name: np.concatenate([part.whole[name] for part in parts]) for name in parts[0].whole},
     )
-    return overall(joined, weighted.outcomes.task, values), joined.per_class
+    return overall(joined, weighted.outcomes.task, values, weighted.outcomes.positive_column), joined.per_class
 
 
 def estimate(value: float, drawn: Floats | None, groups: int, undefined: str, *, upward: bool = False) -> Estimate:
@@ -195,6 +195,7 @@ def paired_difference(
     bootstrap: int = 1000,
     seed: int = 0,
     thresholds: tuple[float | Sequence[float] | None, float | Sequence[float] | None] = (None, None),
+    positive: str | None = None,
 ) -> Difference:
     """Compare two sets of probabilities on the same images, with the same resamples for both.
 
@@ -209,6 +210,7 @@ def paired_difference(
         bootstrap: Number of resamples, at least 1.
         seed: Which resamples.
         thresholds: Operating points of the first and the second.
+        positive: The positive class of a ``binary`` task; by default the last.
 
     Returns:
         First minus second, its interval and p-value.
@@ -236,11 +238,11 @@ def paired_difference(
         raise DataError(f"{bootstrap} resamples cannot compare anything; use 1000")
     values, draws = [], []
     for probabilities, threshold in zip((first, second), thresholds, strict=True):
-        outcomes = make_outcomes(targets, probabilities, task, classes, threshold)
+        outcomes = make_outcomes(targets, probabilities, task, classes, threshold, positive)
         member, count = members(groups, outcomes)
         weighted = Weighted(outcomes)
         scores = weighted.once()
-        values.append(float(overall(scores, task, scores)[name]))
+        values.append(float(overall(scores, task, scores, outcomes.positive_column)[name]))
         if np.isfinite(values[-1]):
             draws.append(replicates(weighted, scores, member, count, bootstrap, seed)[0][name])
     if len(draws) < 2:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medzoo.metrics.scores import metric_title
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -63,6 +65,7 @@ class Metrics:
         positives: Class to its number of images.
         confusion: ``int64 [C, C]`` images by true (row) and predicted (column) class; ``None``
             for ``multilabel``.
+        positive: The positive class of a ``binary`` task; empty for other tasks.
     """
 
     task: str
@@ -75,9 +78,14 @@ class Metrics:
     per_class: Mapping[str, Mapping[str, Estimate]]
     positives: Mapping[str, int]
     confusion: NDArray[np.int64] | None
+    positive: str = ""
 
     def __getitem__(self, name: str) -> Estimate:
         return self.values[name]
+
+    def title(self, name: str, label: str = "") -> str:
+        """Name a metric, with the positive class where it depends on that."""
+        return metric_title(name, self.positive, label)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads; undefined is ``None``."""
@@ -95,6 +103,7 @@ class Metrics:
             },
             "positives": dict(self.positives),
             "confusion": None if self.confusion is None else self.confusion.tolist(),
+            "positive": self.positive,
         }
 
     @classmethod
@@ -114,6 +123,8 @@ class Metrics:
             },
             positives=dict(data["positives"]),
             confusion=None if data["confusion"] is None else np.array(data["confusion"], dtype=np.int64),
+            # Before it was recorded, the positive class was the last.
+            positive=data.get("positive", data["classes"][-1] if data["task"] == "binary" else ""),
         )
 
     def __str__(self) -> str:
@@ -126,11 +137,14 @@ class Metrics:
             )
         if self.threshold is not None:
             head += "; threshold " + ", ".join(f"{t:.3g}" for t in dict.fromkeys(self.threshold))
+        if self.positive:
+            head += f"; positive class {self.positive}"
         lines = [head, ""]
-        wide = max(map(len, self.values))
+        titles = {name: self.title(name) for name in self.values}
+        wide = max(map(len, titles.values()))
         for name, estimate in self.values.items():
             note = f"  [{estimate.why}]" if estimate.why and estimate.value is not None else ""
-            lines.append(f"{name:<{wide}}  {estimate}{note}")
+            lines.append(f"{titles[name]:<{wide}}  {estimate}{note}")
         return "\n".join([*lines, "", *self._class_lines()])
 
     def _class_lines(self) -> list[str]:

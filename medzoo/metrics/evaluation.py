@@ -47,11 +47,12 @@ def evaluate(
     bootstrap: int = 1000,
     seed: int = 0,
     threshold: float | Sequence[float] | None = None,
+    positive: str | None = None,
 ) -> Metrics:
     """Compare probabilities with labels.
 
     Over all classes, one-against-rest metrics (AUROC, average precision, F1, sensitivity, specificity)
-    are those of the last, the positive class for ``binary``, and the mean over the classes that have
+    are those of the positive class for ``binary``, and the mean over the classes that have
     images otherwise. The Brier score is the mean squared error of the probability, summed over the
     classes (0 to 2) for ``multiclass`` and ``ordinal``. ECE has 15 bins of equal width, over the
     probability of the predicted class for ``multiclass`` and ``ordinal``, of the positive one otherwise.
@@ -69,6 +70,7 @@ def evaluate(
         threshold: Probability from which the positive class (``binary``) or each class (``multilabel``:
             one number, or one for each class) is predicted; 0.5 by default. Choose another one on
             other images than these: :func:`choose_operating_point`.
+        positive: The positive class of a ``binary`` task; by default the last.
 
     Returns:
         The task's metrics, each with its interval or the reason why it has none.
@@ -88,11 +90,11 @@ def evaluate(
     """
     if bootstrap < 0:
         raise DataError(f"bootstrap={bootstrap}; give a number of resamples, or 0 for no intervals")
-    outcomes = make_outcomes(targets, probabilities, task, classes, threshold)
+    outcomes = make_outcomes(targets, probabilities, task, classes, threshold, positive)
     member, count = members(groups, outcomes)
     weighted = Weighted(outcomes)
     scores = weighted.once()
-    points = overall(scores, task, scores)
+    points = overall(scores, task, scores, outcomes.positive_column)
     drawn: Mapping[str, Floats] = {}
     drawn_per_class: Mapping[str, Floats] = {}
     if bootstrap and len(member):
@@ -128,6 +130,7 @@ def evaluate(
         per_class=per_class,
         positives=dict(zip(outcomes.classes, positives.tolist(), strict=True)),
         confusion=outcomes.confusion,
+        positive=outcomes.classes[outcomes.positive_column] if task == "binary" else "",
     )
 
 

@@ -67,6 +67,7 @@ def operating_point(
     groups: Sequence[str] | NDArray[Any] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
+    positive: str | None = None,
 ) -> OperatingPoint:
     """Measure a binary test at a threshold that is given, or that reaches a sensitivity or specificity.
 
@@ -76,7 +77,7 @@ def operating_point(
     patients with the thresholds as they are, and leave out how much another sample would have moved those.
 
     Args:
-        targets: ``[N, 2]`` one-hot; the positive class is the last.
+        targets: ``[N, 2]`` one-hot.
         probabilities: ``[N, 2]`` in [0, 1]; rows sum to 1.
         classes: The two class names.
         threshold: In [0, 1]; for one that was chosen on other images than these.
@@ -86,6 +87,7 @@ def operating_point(
         groups: N group ids (patients); ``None``: every image is its own.
         bootstrap: Number of resamples.
         seed: Which resamples and folds.
+        positive: The positive class; by default the last.
 
     Returns:
         The metrics at that point.
@@ -108,18 +110,19 @@ def operating_point(
     """
     if sum(aim is not None for aim in (threshold, sensitivity, specificity)) > 1:
         raise DataError("give a threshold, or a sensitivity or a specificity to reach: one of the three")
-    outcomes = make_outcomes(targets, probabilities, "binary", classes, threshold)
+    outcomes = make_outcomes(targets, probabilities, "binary", classes, threshold, positive)
     member, count = members(groups, outcomes)
     if threshold is not None:
         return _measured(outcomes, member, count, bootstrap, seed, threshold, "as given", ())
-    hot, scores = outcomes.targets[:, 1], outcomes.probabilities[:, 1]
+    column = outcomes.positive_column
+    hot, scores = outcomes.targets[:, column], outcomes.probabilities[:, column]
     aims = {"sensitivity": sensitivity, "specificity": specificity}
     chosen = choose_operating_point(hot, scores, **aims)
     names = groups_of([str(one) for one in member], None)
     fold = fold_of(outcomes.targets, names, FOLDS, seed)
     cuts = [choose_operating_point(hot[fold != k], scores[fold != k], **aims) for k in range(FOLDS)]
     found = scores >= np.array(cuts)[fold]
-    fitted = replace(outcomes, predicted=np.stack([~found, found], axis=1))
+    fitted = replace(outcomes, predicted=found[:, None] == (np.arange(2) == column))
     reached = [f"{name} of at least {value:g}" for name, value in aims.items() if value is not None]
     aim = f"chosen for {reached[0] if reached else 'the largest sum of sensitivity and specificity'}"
     return _measured(fitted, member, count, bootstrap, seed, chosen, aim, tuple(cuts))
@@ -137,8 +140,10 @@ def _measured(
 ) -> OperatingPoint:
     weighted = Weighted(outcomes)
     scores = weighted.once()
-    points = overall(scores, "binary", scores)
+    points = overall(scores, "binary", scores, outcomes.positive_column)
     drawn = replicates(weighted, scores, member, count, bootstrap, seed)[0]
     values = {name: estimate(float(points[name]), drawn[name], count, "only one class present") for name in AT_A_POINT}
     assert outcomes.confusion is not None
-    return OperatingPoint(outcomes.classes[1], float(threshold), aim, values, outcomes.confusion, folds)
+    return OperatingPoint(
+        outcomes.classes[outcomes.positive_column], float(threshold), aim, values, outcomes.confusion, folds
+    )

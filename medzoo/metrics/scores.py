@@ -13,9 +13,21 @@ from medzoo.core.registry import Registry
 Floats = NDArray[np.float64]
 
 _ONE_VS_REST = ("auroc", "average_precision", "f1", "sensitivity", "specificity", "brier", "ece")
+# Metrics of a binary task that change with the positive class.
+DIRECTED = ("average_precision", "f1", "sensitivity", "specificity")
 KAPPAS = {"kappa": None, "kappa_linear": "linear", "kappa_quadratic": "quadratic"}
 _RECALL = {"balanced_accuracy": "sensitivity"}
 _AREAS = {name: name for name in ("auroc", "average_precision", "f1")}
+
+
+def metric_title(name: str, positive: str, label: str = "") -> str:
+    """Name a metric over all classes, with the positive class of a binary task where it depends on that.
+
+    Example:
+        >>> metric_title("sensitivity", "COVID"), metric_title("auroc", "COVID", "AUROC")
+        ('sensitivity for COVID', 'AUROC')
+    """
+    return f"{label or name} for {positive}" if positive and name in DIRECTED else label or name
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class TaskMetrics:
         primary: The metric that choices (best epoch, best weight) go by.
         reason: Why that one.
         overall: Metrics over all classes; those in neither ``means`` nor ``whole`` are those of the
-            last, the positive class.
+            positive class.
         means: Which of them are means over the classes, and of what.
         whole: Which of them are not made of per-class ones.
         per_class: Metrics of each class against the rest.
@@ -131,7 +143,7 @@ def rates(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
     }
 
 
-def overall(scores: Scores, task: str, base: Scores) -> dict[str, Floats]:
+def overall(scores: Scores, task: str, base: Scores, positive: int = -1) -> dict[str, Floats]:
     """Return the task's metrics over all classes.
 
     Args:
@@ -139,6 +151,7 @@ def overall(scores: Scores, task: str, base: Scores) -> dict[str, Floats]:
         task: The task.
         base: Values on the images as they are. Means are taken over the classes defined there, also
             for a resample, so that all estimate the same quantity; a resample without one is NaN.
+        positive: The column of a ``binary`` task's positive class.
 
     Returns:
         Metric name to ``[...]``, in the task's order.
@@ -152,5 +165,5 @@ def overall(scores: Scores, task: str, base: Scores) -> dict[str, Floats]:
             columns = scores.per_class[spec.means[name]][..., base.defined(name)]
             values[name] = columns.mean(axis=-1) if columns.shape[-1] else np.full(columns.shape[:-1], np.nan)
         else:
-            values[name] = scores.per_class[name][..., -1]
+            values[name] = scores.per_class[name][..., positive]
     return values

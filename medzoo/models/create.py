@@ -152,6 +152,6 @@ def _truncate(model: Model, blocks: int) -> None:
         )
     else:
         info = replace(info, new=tuple(model.state_dict()))
-    model.medzoo = replace(info, truncate=blocks, head="none", classes=(), task="")
+    model.medzoo = replace(info, truncate=blocks, head="none", classes=(), task="", positive="")
     model.pretrained_cfg = {**model.pretrained_cfg, "num_classes": 0}
     model.num_classes = 0

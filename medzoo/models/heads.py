@@ -131,6 +131,7 @@ def set_head(model: Model, head: str | nn.Module | None, num_classes: int | None
     model.medzoo = replace(
         info,
         classes=(),
+        positive="",
         task="",
         head=kind,
         loaded=info.loaded - len(was_loaded) if info.loaded else 0,

@@ -30,6 +30,8 @@ class ModelInfo:
         converted: Names of the tensors computed from the weight's, and how.
         new: Names of the tensors that are fresh.
         dropped: Names of the weight's tensors that were not used.
+        positive: The positive class of a ``binary`` task; empty for other tasks, and in bundles made before it was
+            recorded, whose positive class is the last.
     """
 
     weights: str
@@ -44,6 +46,7 @@ class ModelInfo:
     converted: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    positive: str = ""
 
     def __str__(self) -> str:
         return (

@@ -158,6 +158,7 @@ def load_bundle(bundle: Bundle) -> Model:
         head="linear" if bundle.num_classes else "none",
         truncate=blocks,
         loaded=len(tensors),
+        positive=str(bundle.info.get("positive", "")),
     )
     if bundle.info.get("head") == "mlp":
         _load_mlp(model, bundle)

@@ -25,7 +25,8 @@ def calibrated_events(outcomes: Outcomes) -> tuple[NDArray[np.bool_], NDArray[np
         "the prediction is correct" for ``multiclass`` and ``ordinal``, any labelled class for ``multilabel``.
     """
     if outcomes.task == "binary":
-        return outcomes.positive[:, 1], outcomes.probabilities[:, 1], drawn_names(outcomes.classes)[1]
+        column = outcomes.positive_column
+        return outcomes.positive[:, column], outcomes.probabilities[:, column], drawn_names(outcomes.classes)[column]
     if outcomes.task == "multilabel":
         known = outcomes.labelled
         return outcomes.positive[known], outcomes.probabilities[known], "a class, all classes together"

@@ -27,8 +27,8 @@ def draw_roc(axes: Any, found: Findings) -> None:
     if point is not None:
         sensitivity, specificity, _ = point
         axes.plot(1 - specificity, sensitivity, "o", color="black", markersize=6, zorder=3)
-    axes.set_xlabel("1 - specificity")
-    axes.set_ylabel("sensitivity")
+    axes.set_xlabel(f"1 - {_axis(found, 'specificity')}")
+    axes.set_ylabel(_axis(found, "sensitivity"))
     axes.set_title("ROC")
     _finish(axes, found, "auroc", "lower right")
 
@@ -47,8 +47,8 @@ def draw_precision_recall(axes: Any, found: Findings) -> None:
     point = _operating_point(found)
     if point is not None and point[2] is not None:
         axes.plot(point[0], point[2], "o", color="black", markersize=6, zorder=3)
-    axes.set_xlabel("recall (sensitivity)")
-    axes.set_ylabel("precision")
+    axes.set_xlabel(_axis(found, "recall (sensitivity)"))
+    axes.set_ylabel(_axis(found, "precision"))
     axes.set_title("Precision and recall")
     _finish(axes, found, "average_precision", "lower left")
 
@@ -65,8 +65,17 @@ def _operating_point(found: Findings) -> tuple[float, float, float | None] | Non
     """Return sensitivity, specificity and precision of a binary task's predictions; ``None`` elsewhere."""
     if found.metrics.task != "binary" or found.metrics.confusion is None or not found.shown:
         return None
-    (tn, fp), (fn, tp) = found.metrics.confusion.tolist()
+    column = found.outcomes.positive_column
+    tn, tp = (int(found.metrics.confusion[c, c]) for c in (1 - column, column))
+    fp, fn = (int(found.metrics.confusion[1 - c, c]) for c in (column, 1 - column))
     return tp / (tp + fn), tn / (tn + fp), tp / (tp + fp) if tp + fp else None
+
+
+def _axis(found: Findings, label: str) -> str:
+    """Name the positive class of a binary task behind a metric."""
+    if found.metrics.task != "binary":
+        return label
+    return f"{label} for {drawn_names(found.metrics.classes)[found.outcomes.positive_column]}"
 
 
 def _finish(axes: Any, found: Findings, metric: str, place: str) -> None:
@@ -83,7 +92,7 @@ def _finish(axes: Any, found: Findings, metric: str, place: str) -> None:
         texts.append(f"{names[column]}\n{estimate:.2f}" if few else f"{names[column]} {estimate.value:.2f}")
     if _operating_point(found) is not None and metrics.threshold is not None:
         handles.append(Line2D([], [], color="black", marker="o", linestyle="", markersize=5))
-        texts.append(f"threshold {metrics.threshold[-1]:.2g}")
+        texts.append(f"threshold {metrics.threshold[found.outcomes.positive_column]:.2g}")
     if few:
         axes.legend(handles, texts, fontsize=8, loc=place, framealpha=0.9)
     else:

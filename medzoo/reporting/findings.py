@@ -40,6 +40,6 @@ class Findings:
     @property
     def shown(self) -> list[int]:
         """Return the columns of classes with curves: those with images of both kinds, for ``binary`` the positive."""
-        columns = [1] if self.metrics.task == "binary" else range(len(self.metrics.classes))
+        columns = [self.outcomes.positive_column] if self.metrics.task == "binary" else range(len(self.metrics.classes))
         both = [self.outcomes.positive[:, c].any() and (self.outcomes.targets[:, c] == 0).any() for c in columns]
         return [c for c, drawable in zip(columns, both, strict=True) if drawable]

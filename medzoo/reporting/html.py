@@ -84,7 +84,10 @@ def html_report(
         record=record,
         metrics=metrics,
         patients=patients,
-        rows=[MetricRow(*WORDS[name], one, name == found.primary) for name, one in metrics.values.items()],
+        rows=[
+            MetricRow(metrics.title(name, WORDS[name][0]), *WORDS[name][1:], one, name == found.primary)
+            for name, one in metrics.values.items()
+        ],
         columns=[(name, WORDS[name][0]) for name in next(iter(metrics.per_class.values()))],
         figures=[
             (FIGURES[name], embedded(path.read_bytes())) for name, path in figures.items() if FIGURES[name].panels
