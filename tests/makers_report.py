@@ -10,7 +10,7 @@ import numpy as np
 from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.finetuning.report import Report
 from medzoo.metrics import evaluate, primary
-from medzoo.metrics.outcomes import outcomes
+from medzoo.metrics.outcomes import make_outcomes
 from medzoo.models.create import create_model
 from medzoo.models.heads import set_head
 from medzoo.reporting.findings import Findings
@@ -57,15 +57,15 @@ def findings(task: str, *, wrong: int = 8, epochs: int = 3, bootstrap: int = 50,
     data = examples(task, 60, **form)
     chances = _chances(data.targets, task, wrong)
     metrics = evaluate(data.targets, chances, task, data.classes, bootstrap=bootstrap)
-    seen = outcomes(data.targets, chances, task, data.classes)
+    outcomes = make_outcomes(data.targets, chances, task, data.classes)
     return Findings(
         "tiny on lungs",
         _history(task, epochs),
         primary(task),
         metrics,
-        seen,
+        outcomes,
         data.images,
-        np.flatnonzero(seen.kept),
+        np.flatnonzero(outcomes.kept),
         data.ids,
     )
 

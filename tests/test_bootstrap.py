@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from oracles import score
 from sklearn import metrics as sk
 
 from medzoo.core.errors import DataError
 from medzoo.data.tasks import TASKS
 from medzoo.metrics import Estimate, Metrics, evaluate
 from medzoo.metrics.bootstrap import interval, members, paired_difference, resamples
-from medzoo.metrics.outcomes import Outcomes, outcomes
-from medzoo.metrics.scores import KAPPAS, overall, score
+from medzoo.metrics.outcomes import Outcomes, make_outcomes
+from medzoo.metrics.scores import KAPPAS, overall
 from medzoo.metrics.weighted import Weighted
 
 
@@ -38,9 +39,9 @@ def some(task: str, n: int, rng: np.random.Generator) -> Outcomes:
     c = 2 if task == "binary" else 4
     if task == "multilabel":
         hot = np.where(rng.random((n, c)) < 0.2, np.nan, rng.random((n, c)) < 0.4)
-        return outcomes(hot, rng.random((n, c)).round(1), task, [str(k) for k in range(c)])
+        return make_outcomes(hot, rng.random((n, c)).round(1), task, [str(k) for k in range(c)])
     raw = rng.integers(1, 5, (n, c)).astype(float)
-    return outcomes(
+    return make_outcomes(
         np.eye(c)[rng.integers(c, size=n)], raw / raw.sum(axis=1, keepdims=True), task, [str(k) for k in range(c)]
     )
 
@@ -66,14 +67,16 @@ def binormal(patients: int, images: int, rng: np.random.Generator) -> tuple[NDAr
 def test_weights_are_repeated_images(task: str, seed: int, n: int) -> None:
     """A weighting gives scikit-learn's values of the set in which each image stands so many times."""
     rng = np.random.default_rng(seed)
-    seen = some(task, n, rng)
-    images = len(seen.targets)
+    outcomes = some(task, n, rng)
+    images = len(outcomes.targets)
     weights = rng.integers(0, 4, (3, images)).astype(np.int32)
-    found = Weighted(seen)(weights)
+    found = Weighted(outcomes)(weights)
     for row, times in enumerate(weights):
         if not times.any():
             continue
-        again = outcomes(seen.targets.repeat(times, 0), seen.probabilities.repeat(times, 0), task, seen.classes)
+        again = make_outcomes(
+            outcomes.targets.repeat(times, 0), outcomes.probabilities.repeat(times, 0), task, outcomes.classes
+        )
         expected = score(again)
         for name, values in expected.per_class.items():
             np.testing.assert_allclose(found.per_class[name][row], values, atol=1e-10, err_msg=name)
@@ -83,17 +86,17 @@ def test_weights_are_repeated_images(task: str, seed: int, n: int) -> None:
 
 def test_weights_are_scikit_learns_sample_weight() -> None:
     rng = np.random.default_rng(5)
-    seen = some("ordinal", 300, rng)
+    outcomes = some("ordinal", 300, rng)
     weights = rng.integers(0, 4, (4, 300)).astype(np.int32)
-    found = Weighted(seen)(weights)
-    true, predicted = seen.positive.argmax(1), seen.predicted.argmax(1)
+    found = Weighted(outcomes)(weights)
+    true, predicted = outcomes.positive.argmax(1), outcomes.predicted.argmax(1)
     for row, w in enumerate(weights):
         for name, kind in KAPPAS.items():
             kappa = sk.cohen_kappa_score(true, predicted, weights=kind, sample_weight=w)
             assert found.whole[name][row] == pytest.approx(kappa)
         assert found.whole["accuracy"][row] == pytest.approx(sk.accuracy_score(true, predicted, sample_weight=w))
         for k in range(4):
-            hot, chance = seen.positive[:, k], seen.probabilities[:, k]
+            hot, chance = outcomes.positive[:, k], outcomes.probabilities[:, k]
             area = sk.roc_auc_score(hot, chance, sample_weight=w)
             assert found.per_class["auroc"][row, k] == pytest.approx(area)
             precision = sk.average_precision_score(hot, chance, sample_weight=w)
@@ -176,9 +179,9 @@ def covered(patients: int, images: int, by_patient: bool, sims: int = 250) -> di
     held_out = dict.fromkeys(truth, 0)
     for sim in range(sims):
         label, chance = binormal(patients, images, rng)
-        seen = outcomes(np.eye(2)[label], two(chance), "binary", ["no", "yes"])
-        member, count = members(groups, seen)
-        weighted = Weighted(seen)
+        outcomes = make_outcomes(np.eye(2)[label], two(chance), "binary", ["no", "yes"])
+        member, count = members(groups, outcomes)
+        weighted = Weighted(outcomes)
         base = weighted.once()
         drawn = [overall(weighted(w), "binary", base) for w in resamples(member, count, 300, seed=sim)]
         for name, true in truth.items():

@@ -168,7 +168,7 @@ def test_the_study_compared_the_arms_on_the_same_divisions(chain: SimpleNamespac
     comparison = outcome.comparison
     assert comparison.arms == ["IN", "Domain_RI", "Domain_IN", "All_RI"] and not comparison.failures
     assert comparison.data.patients and len(comparison.data.ids) == 40
-    folds = [[record["rows"] for record in comparison.cells(arm)] for arm in comparison.arms]
+    folds = [[record["rows"] for record in comparison.runs(arm)] for arm in comparison.arms]
     assert all(one == folds[0] for one in folds)
     assert sorted(row for fold in folds[0] for row in fold) == list(range(40))
     for one, other in ((0, 1), (1, 0)):

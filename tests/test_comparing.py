@@ -18,7 +18,7 @@ from medzoo.comparison import workers as grid
 from medzoo.comparison.compare import compare
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
-from medzoo.comparison.runs import DONE, FAILED, Cell
+from medzoo.comparison.runs import DONE, FAILED, Run
 from medzoo.core.errors import DataError, InputError, MedzooError, RunError
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.fingerprint import fingerprint
@@ -57,7 +57,7 @@ def test_starts_are_paired_on_every_division(found: Comparison) -> None:
     assert (found.arms, found.baseline, found.strategies, found.fractions) == (["x", "y"], "x", ["full"], [1.0, 0.5])
     assert len(found.records) == 2 * 2 * 2 * 2 and not found.failures
     for fraction in found.fractions:
-        mine, other = (found.cells(arm, fraction=fraction) for arm in found.arms)
+        mine, other = (found.runs(arm, fraction=fraction) for arm in found.arms)
         for one, two in zip(mine, other, strict=True):
             assert (one["repeat"], one["fold"], one["seed"], one["rows"]) == (
                 two["repeat"],
@@ -67,9 +67,9 @@ def test_starts_are_paired_on_every_division(found: Comparison) -> None:
             )
             assert one["probabilities"] != two["probabilities"] and one["id"] != two["id"]
     for repeat in range(2):
-        held_out = [row for record in found.cells("x") if record["repeat"] == repeat for row in record["rows"]]
+        held_out = [row for record in found.runs("x") if record["repeat"] == repeat for row in record["rows"]]
         assert sorted(held_out) == list(range(24))
-    half, whole = (found.cells("x", fraction=fraction)[0] for fraction in (0.5, 1.0))
+    half, whole = (found.runs("x", fraction=fraction)[0] for fraction in (0.5, 1.0))
     assert half["train_images"] < whole["train_images"] and half["rows"] == whole["rows"]
 
 
@@ -77,7 +77,7 @@ def test_the_table_says_what_the_kept_predictions_say(found: Comparison) -> None
     row = found.table()[1]
     scores, others = [], []
     for arm, into in (("y", scores), ("x", others)):
-        for record in found.cells(arm):
+        for record in found.runs(arm):
             true = found.data.targets[record["rows"]].argmax(1)
             into.append(balanced_accuracy_score(true, np.array(record["probabilities"]).argmax(1)))
     assert row.estimate.value == pytest.approx(np.mean(scores))
@@ -137,16 +137,16 @@ def test_another_option_weight_or_data_set_is_another_run(found: Comparison, dat
 def test_a_failed_run_is_told_and_stops_no_other(
     data: Path, starts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from medzoo.comparison import runs as cells
+    from medzoo.comparison import runs
 
-    real = cells.finetune
+    real = runs.finetune
 
     def sometimes(model: Any, *args: Any, seed: int, **options: Any) -> Any:
         if Path(model).name == "y" and seed == 1:
             raise RuntimeError("the card fell out")
         return real(model, *args, seed=seed, **options)
 
-    monkeypatch.setattr(cells, "finetune", sometimes)
+    monkeypatch.setattr(runs, "finetune", sometimes)
     result = compare(data, starts, cells=tmp_path, **QUICK)
     assert [record["status"] for record in result.records] == [DONE, DONE, DONE, FAILED]
     assert "RuntimeError" in result.failures[0]["detail"]
@@ -155,7 +155,7 @@ def test_a_failed_run_is_told_and_stops_no_other(
     row = result.table()[1]
     assert (row.runs, row.failed) == (1, 1) and row.test is not None and row.test.runs == 1
     assert len(list(tmp_path.glob("*.json"))) == 3  # a failure is not kept, and runs again
-    monkeypatch.setattr(cells, "finetune", real)
+    monkeypatch.setattr(runs, "finetune", real)
     assert not compare(data, starts, cells=tmp_path, **QUICK).failures
 
 
@@ -178,7 +178,7 @@ def test_some_images_alone(found: Comparison) -> None:
     rows[::2] = True
     part = found.only(rows)
     values = []
-    for record in found.cells("x"):
+    for record in found.runs("x"):
         kept = [i for i, row in enumerate(record["rows"]) if rows[row]]
         true = found.data.targets[np.array(record["rows"])[kept]].argmax(1)
         values.append((true == np.array(record["probabilities"])[kept].argmax(1)).mean())
@@ -189,19 +189,19 @@ def test_some_images_alone(found: Comparison) -> None:
 def test_convergence_counts_epochs_and_images(found: Comparison) -> None:
     always = convergence(found, score=0.0)
     assert [(c.epochs, c.reached, c.runs) for c in always] == [(1.0, 4, 4)] * 2
-    assert always[0].images == found.cells("x")[0]["train_images"]
+    assert always[0].images == found.runs("x")[0]["train_images"]
     never = convergence(found, score=1.1)
     assert [(c.epochs, c.images, c.reached) for c in never] == [(None, None, 0)] * 2
-    ends = [record["history"][-1]["valid"][found.primary] for record in found.cells("x")]
+    ends = [record["history"][-1]["valid"][found.primary] for record in found.runs("x")]
     assert convergence(found)[0].score == pytest.approx(np.mean(ends))
-    area = np.mean([[e["valid"][found.primary] for e in record["history"]] for record in found.cells("y")])
+    area = np.mean([[e["valid"][found.primary] for e in record["history"]] for record in found.runs("y")])
     assert always[1].area == pytest.approx(area) and always[1].test is not None and always[1].test.runs == 4
 
 
 def test_convergence_looks_at_all_training_images_alone(data: Path, starts: list[Path]) -> None:
     both = compare(data, starts[:1], fractions=(1, 0.5), **QUICK)
     (entry,) = convergence(both, score=0.0)
-    whole = [record["train_images"] for record in both.cells("x", fraction=1.0)]
+    whole = [record["train_images"] for record in both.runs("x", fraction=1.0)]
     assert entry.images == pytest.approx(np.mean(whole)) and entry.runs == len(whole)
 
 
@@ -227,8 +227,8 @@ def test_a_killed_worker_costs_its_own_runs_alone(
     """Slow: each worker process imports torch."""
     real = grid._run_elsewhere
 
-    def sometimes(cell: Cell, *args: Any) -> Any:
-        return die() if cell.start.arm == "y" and cell.split.fold == 1 else real(cell, *args)
+    def sometimes(run: Run, *args: Any) -> Any:
+        return die() if run.weights.name == "y" and run.split.fold == 1 else real(run, *args)
 
     monkeypatch.setattr(grid, "_run_elsewhere", sometimes)
     result = compare(data, starts, jobs=2, **QUICK)
@@ -249,7 +249,7 @@ def test_one_split_is_measured_by_the_bootstrap(data: Path, starts: list[Path]) 
         ({"lerning_rate": 1}, "no option of finetune named 'lerning_rate'"),
         ({"jobs": 0}, "jobs is 0"),
         ({"backend": "lokky"}, "no backend named 'lokky'; did you mean 'loky'"),
-        ({"baseline": "z"}, "no start to compare with named 'z'"),
+        ({"baseline": "z"}, "no baseline named 'z'"),
         ({"seeds": 0}, "seeds is 0"),
         ({"strategies": "fulll"}, "no strategy named 'fulll'"),
     ],

@@ -15,10 +15,10 @@ from PIL import Image
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.curves import epochs, gain
 from medzoo.comparison.protocol import Protocol
-from medzoo.comparison.report import View, sentences
+from medzoo.comparison.report import ComparisonView, sentences
 from medzoo.comparison.result import ComparisonResult
-from medzoo.comparison.statistics import Test
-from medzoo.comparison.styles import looks_of
+from medzoo.comparison.statistics import PairedTest
+from medzoo.comparison.styles import assign_styles
 from medzoo.comparison.verdict import BETTER, OPEN, UNKNOWN, WORSE, p_value, signed, verdict
 from medzoo.core.errors import MedzooError
 from medzoo.metrics.estimates import Estimate
@@ -84,8 +84,8 @@ def test_page_needs_no_other_file_and_escapes_names(folder: Path) -> None:
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page
     assert "&lt;b&gt;mine&lt;/b&gt;" in page and "<b>mine</b>" not in page
     assert "8 of 72 runs failed" in page and "the GPU fell off" in page
-    assert "Divided 2 times over into 3 folds by patient" in page
-    assert "How soon it is good" in page and "With fewer training images" in page
+    assert "Split 2 times into 3 folds by patient" in page
+    assert "<h3>Convergence</h3>" in page and "With fewer training images" in page
     assert f'<tr><th>epochs</th><td class="text">{EPOCHS}</td></tr>' in page
 
 
@@ -96,7 +96,7 @@ def test_markdown_names_no_html(folder: Path) -> None:
 
 
 def test_sentences_follow_the_intervals(found: ComparisonResult) -> None:
-    said = sentences(View.of(found))
+    said = sentences(ComparisonView.of(found))
     assert len(said) == 4  # two starts beside the baseline, two strategies
     for strategy, line in zip(("full", "full", "linear_probe", "linear_probe"), said, strict=True):
         (row,) = (r for r in found.table(None, strategy) if line.startswith(r.arm))
@@ -122,7 +122,7 @@ def test_sentences_follow_the_intervals(found: ComparisonResult) -> None:
     ],
 )
 def test_verdicts(difference: Estimate, adjusted: float | None, word: str) -> None:
-    said = verdict(Test(difference, adjusted, 5, adjusted))
+    said = verdict(PairedTest(difference, adjusted, 5, adjusted))
     assert said.word == word and said.decided == (word in (BETTER, WORSE))
     assert bool(said.why) == (word == UNKNOWN or (difference.low is not None and difference.low > 0 and word == OPEN))
 
@@ -134,9 +134,7 @@ def test_p_values_are_never_nought() -> None:
 def test_curves_are_mean_and_spread_over_the_runs_that_are_done(found: ComparisonResult) -> None:
     band = epochs(found, "lame", "auroc")
     assert band is not None and band.runs == 4  # of six; two failed
-    lines = np.array(
-        [[e["valid"]["auroc"] for e in r["history"]] for r in found.cells("lame") if r["status"] == "done"]
-    )
+    lines = np.array([[e["valid"]["auroc"] for e in r["history"]] for r in found.runs("lame") if r["status"] == "done"])
     assert band.middle == pytest.approx(lines.mean(0)) and band.spread == pytest.approx(lines.std(0, ddof=1))
 
 
@@ -152,15 +150,15 @@ def test_runs_that_stop_early_count_as_long_as_they_run() -> None:
 def test_gain_runs_from_few_images_to_all(found: ComparisonResult) -> None:
     points = gain(found)["densenet121_in"]
     assert [point.images for point in points] == sorted(
-        {r["train_images"] for r in found.cells("densenet121_in")} | {points[0].images}
+        {r["train_images"] for r in found.runs("densenet121_in")} | {points[0].images}
     )
     assert points[-1].estimate == found.table()[0].estimate
 
 
 def test_looks_stay_with_the_starts() -> None:
-    looks = looks_of(["a", "b", "c"], "b")
-    assert len({(look.colour, look.mark) for look in looks.values()}) == 3
-    assert looks_of([str(i) for i in range(30)], "0")["29"]  # more starts than colours
+    styles = assign_styles(["a", "b", "c"], "b")
+    assert len({(style.colour, style.marker) for style in styles.values()}) == 3
+    assert assign_styles([str(i) for i in range(30)], "0")["29"]  # more starts than colours
 
 
 def test_plot_writes_or_returns(found: ComparisonResult, tmp_path: Path) -> None:
@@ -174,7 +172,7 @@ def test_one_run_of_one_start_has_a_page_too(tmp_path: Path) -> None:
     alone = comparison(labelled(images=20), {"only": 1.0}, Protocol(folds=1))
     page = alone.save(tmp_path).read_text(encoding="utf-8")
     assert "baseline" in page
-    with pytest.raises(MedzooError, match="drawable: curves, loss"):
+    with pytest.raises(MedzooError, match="available: curves, loss"):
         alone.plot(what="gain")
 
 
@@ -184,4 +182,4 @@ def test_without_epochs_there_are_no_curves(tmp_path: Path) -> None:
         record["history"].clear()
     page = solved.save(tmp_path).read_text(encoding="utf-8")
     assert {path.stem for path in (tmp_path / "pictures").iterdir()} == {"forest"}
-    assert "How soon" not in page
+    assert "Convergence" not in page

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from oracles import score
 from sklearn import metrics as sk
 
 from medzoo.core.errors import DataError, UnknownNameError
 from medzoo.data.tasks import TASKS
 from medzoo.metrics import Estimate, Metrics, choose_operating_point, evaluate, primary
-from medzoo.metrics.outcomes import outcomes
-from medzoo.metrics.scores import KAPPAS, TASK_METRICS, score
+from medzoo.metrics.outcomes import make_outcomes
+from medzoo.metrics.scores import KAPPAS, TASK_METRICS
 from medzoo.metrics.weighted import Weighted
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -197,8 +198,8 @@ def test_any_labels_give_numbers_or_reasons(case: tuple[str, Labelled], grouped:
 @given(anything())
 def test_fast_scores_are_scikit_learns(case: tuple[str, Labelled]) -> None:
     task, (targets, chances) = case
-    seen = outcomes(targets, chances, task, names(targets.shape[1]))
-    slow, fast = score(seen), Weighted(seen).once()
+    outcomes = make_outcomes(targets, chances, task, names(targets.shape[1]))
+    slow, fast = score(outcomes), Weighted(outcomes).once()
     assert slow.per_class.keys() == fast.per_class.keys()
     assert slow.whole.keys() == fast.whole.keys() == set(TASK_METRICS[task].whole)
     for name, values in {**slow.per_class, **slow.whole}.items():

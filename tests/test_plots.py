@@ -17,10 +17,10 @@ from PIL import Image
 from sklearn.metrics import auc
 
 from medzoo.core.errors import MedzooError, UnknownNameError
-from medzoo.metrics.outcomes import outcomes
-from medzoo.reporting.calibration_plot import judged
-from medzoo.reporting.figures import PICTURES, available, draw
-from medzoo.reporting.mistakes import MOST, described, mistakes
+from medzoo.metrics.outcomes import make_outcomes
+from medzoo.reporting.calibration_plot import calibrated_events
+from medzoo.reporting.figures import FIGURES, available, draw
+from medzoo.reporting.mistakes import MOST, describe, mistakes
 from medzoo.reporting.plots import drawn_names, drawn_text, save_figure
 
 
@@ -41,10 +41,10 @@ def test_every_task_has_its_pictures(task: str) -> None:
     found = findings(task)
     names = [picture.name for picture in available(found)]
     absent = {"binary": {"classes"}, "multilabel": {"confusion"}}.get(task, set())
-    assert set(names) == set(PICTURES) - absent
+    assert set(names) == set(FIGURES) - absent
     assert len([axes for axes in draw(found).axes if axes.get_title()]) == 6
     for name in absent:
-        with pytest.raises(MedzooError, match=f"no picture '{name}': .*; drawable: overview, training"):
+        with pytest.raises(MedzooError, match=f"figure '{name}' is not available: .*; available: overview, training"):
             draw(found, name)
 
 
@@ -56,7 +56,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_does_not_exist_is_named_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="no picture named 'rock'; did you mean 'roc'"):
+    with pytest.raises(UnknownNameError, match="no figure named 'rock'; did you mean 'roc'"):
         draw(findings("binary"), "rock")
 
 
@@ -100,36 +100,36 @@ def test_the_calibration_picture_shows_what_ece_measures(task: str) -> None:
     axes, counts = draw(found, "calibration").axes
     x, y = axes.lines[1].get_data()
     bars = np.array([bar.get_height() for bar in counts.patches])
-    assert bars.sum() == len(found.seen.targets)
+    assert bars.sum() == len(found.outcomes.targets)
     images = bars[bars > 0]
     assert np.average(np.abs(x - y), weights=images) == pytest.approx(found.metrics["ece"].value)
 
 
 def test_the_events_of_multilabel_leave_out_what_is_not_labelled() -> None:
     found = findings("multilabel")
-    happened, scores, _ = judged(found.seen)
-    assert len(happened) == len(scores) == found.seen.labelled.sum() < found.seen.targets.size
+    happened, scores, _ = calibrated_events(found.outcomes)
+    assert len(happened) == len(scores) == found.outcomes.labelled.sum() < found.outcomes.targets.size
 
 
-def test_mistakes_come_surest_first() -> None:
+def test_mistakes_are_sorted_by_confidence() -> None:
     targets = np.eye(3)[[0, 1, 2, 0]]
     chances = np.array([[0.1, 0.6, 0.3], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.4, 0.35, 0.25]])
-    found = mistakes(outcomes(targets, chances, "multiclass", ["a", "b", "c"]))
+    found = mistakes(make_outcomes(targets, chances, "multiclass", ["a", "b", "c"]))
     assert [(one.image, one.true, one.predicted) for one in found] == [(2, 2, 0), (0, 0, 1)]
     assert [one.confidence for one in found] == [0.9, 0.6]
 
 
 def test_a_binary_mistake_goes_by_the_threshold() -> None:
     two = np.array([[0.6, 0.4], [0.8, 0.2]])
-    assert mistakes(outcomes(np.eye(2)[[1, 1]], two, "binary", ["n", "y"], 0.3))[0].image == 1
-    assert len(mistakes(outcomes(np.eye(2)[[1, 1]], two, "binary", ["n", "y"], 0.3))) == 1
+    assert mistakes(make_outcomes(np.eye(2)[[1, 1]], two, "binary", ["n", "y"], 0.3))[0].image == 1
+    assert len(mistakes(make_outcomes(np.eye(2)[[1, 1]], two, "binary", ["n", "y"], 0.3))) == 1
 
 
 def test_a_missed_and_a_false_label() -> None:
     targets = np.array([[1, 0], [np.nan, 1]])
     chances = np.array([[0.1, 0.7], [0.99, 0.9]])
-    found = mistakes(outcomes(targets, chances, "multilabel", ["Mass", "Edema"]))
-    assert [described(one, ["Mass", "Edema"], "multilabel") for one in found] == [
+    found = mistakes(make_outcomes(targets, chances, "multilabel", ["Mass", "Edema"]))
+    assert [describe(one, ["Mass", "Edema"], "multilabel") for one in found] == [
         ("true: with Mass", "predicted: without, 0.90"),
         ("true: without Edema", "predicted: with, 0.70"),
     ]
@@ -137,11 +137,14 @@ def test_a_missed_and_a_false_label() -> None:
 
 def test_the_sheet_shows_the_images_themselves() -> None:
     found = findings("multiclass", wrong=40)
-    every = mistakes(found.seen)
+    every = mistakes(found.outcomes)
     figure = draw(found, "mistakes")
     shown = [axes for axes in figure.axes if axes.images]
     assert len(shown) == MOST < len(every)
-    assert f"{len(every)} of {len(found.seen.targets)} held-out images are wrong; the {MOST} surest" in texts(figure)
+    assert (
+        f"{len(every)} of {len(found.outcomes.targets)} held-out images are wrong; the {MOST} most confident"
+        in texts(figure)
+    )
     for axes, one in zip(shown, every, strict=False):
         assert np.array_equal(axes.images[0].get_array(), found.images[found.rows[one.image]])
         assert found.ids[found.rows[one.image]] in axes.get_xlabel()
@@ -157,7 +160,9 @@ def test_grey_images_are_shown_grey() -> None:
 
 def test_nothing_wrong_has_no_sheet() -> None:
     found = findings("binary", wrong=0)
-    with pytest.raises(MedzooError, match="no picture 'mistakes': no held-out image was predicted wrongly"):
+    with pytest.raises(
+        MedzooError, match="figure 'mistakes' is not available: no held-out image was predicted wrongly"
+    ):
         draw(found, "mistakes")
 
 

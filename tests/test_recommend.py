@@ -106,7 +106,7 @@ def test_the_zoos_weights_are_tried_and_the_others_named(zoo: Path) -> None:
     by_name = {candidate.weights: candidate for candidate in found.candidates}
     assert by_name["densenet121_in"].versus_imagenet is None and by_name["densenet121_in"].scores["LEEP"] is not None
     assert by_name["densenet121_efi_ri"].versus_imagenet is not None
-    assert "ImageNet start" in found.verdict and "densenet121_all_in" in str(found)
+    assert "ImageNet weights" in found.verdict and "densenet121_all_in" in str(found)
 
 
 def test_names_that_cannot_be_had_are_errors(zoo: Path, bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -141,16 +141,18 @@ def test_verdicts_in_words() -> None:
     )
     close = ranked((0.01, -0.02, 0.04), (0.02, -0.01, 0.05), (0.2, 0.1, 0.3))
     assert close.tied == ("first", "other 0", "other 1")
-    assert close.verdict.startswith("Too close to call: first, other 0 and other 1 do equally well on 400 images")
+    assert close.verdict.startswith(
+        "Too close to call: first, other 0 and other 1 do not differ significantly on 400 images"
+    )
     better = replace(close.candidates[0], versus_imagenet=Difference("auroc", Estimate(0.1, 0.05, 0.15), 0.01))
     with_imagenet = replace(close, candidates=(better, *close.candidates[1:]))
-    assert with_imagenet.verdict.endswith("Better than the ImageNet start: first.")
+    assert with_imagenet.verdict.endswith("Better than the ImageNet weights: first.")
     worse = replace(better, versus_imagenet=Difference("auroc", Estimate(-0.1, -0.15, -0.05), 0.01))
     assert replace(close, candidates=(worse,)).verdict.endswith(
-        "first is the only weight at hand (auroc 0.900 (0.850 to 0.950))."
+        "first is the only available weight (auroc 0.900 (0.850 to 0.950))."
     )
     assert replace(close, candidates=(worse, *close.candidates[1:])).verdict.endswith(
-        "None is clearly better than the ImageNet start."
+        "None is clearly better than the ImageNet weights."
     )
     undefined = replace(better, probe=Estimate(None, None, None, "only one class present: a"))
     assert (

@@ -185,7 +185,7 @@ def test_the_page_holds_everything(binary: Report, saved: Path) -> None:
             assert f"{estimate.low:.3f} to {estimate.high:.3f}" in page.said
     for text in ("Not for diagnosis", "two images beside the folders", "of 30 patients", "Split by patient", "0.0003"):
         assert text in page.said
-    assert f"{wrong} wrong images among the held-out ones, the surest first" in page.said
+    assert f"{wrong} wrong images among the held-out ones, the most confident first" in page.said
     assert binary.ids[0] in page.said  # one of the first eight, which are predicted wrongly
 
 
@@ -249,7 +249,7 @@ def test_the_card_says_what_the_data_were(binary: Report, saved: Path) -> None:
 def test_an_undefined_metric_is_left_out_of_the_hubs_tables(tiny: Path, tmp_path: Path) -> None:
     folder = make_report(tiny, "binary", one_class=True).save(tmp_path / "mine", images=False)
     assert ModelCard.load(folder / "README.md").data.eval_results is None
-    assert "| auroc (main) | undefined | only one class present: healthy |" in (folder / "README.md").read_text()
+    assert "| auroc (primary) | undefined | only one class present: healthy |" in (folder / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -267,7 +267,9 @@ def test_features_are_saved_where_there_are_any(tiny: Path, tmp_path: Path) -> N
 def test_a_failure_leaves_what_was_there(binary: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = binary.save(tmp_path / "mine", images=False)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr("medzoo.finetuning.report.page", lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
+    monkeypatch.setattr(
+        "medzoo.finetuning.report.html_report", lambda *_: (_ for _ in ()).throw(OSError(28, "no space"))
+    )
     with pytest.raises((OSError, MedzooError)):
         binary.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -1,4 +1,4 @@
-"""``analyze``: what two networks share, how far they lie apart, and what lies between them."""
+"""``analyze``: similarity, distance and interpolation of two networks."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def analyze(
     device: str | None = None,
     zoo: str | Path | None = None,
 ) -> Analysis:
-    """Find out what fine-tuning changed in a network, or how two networks differ.
+    """Measure what fine-tuning changed in a network, or how two networks differ.
 
     Five parts: the similarity of the features of each stage (linear CKA), the L2 distance of each block, scores along
-    the straight line between the two, scores on images cut into tiles that changed places, and what a linear probe
-    makes of the first blocks of ``before``. A part that these networks do not allow is left out with a reason.
-    Features are the mean over all positions of an image, as a head gets them. Everything is computed in
+    the straight line between the two, scores on images with shuffled tiles, and a linear probe on the first
+    blocks of ``before``. A part that these networks do not allow is left out with a reason. Features are the mean over
+    all positions of an image, as a head gets them. Everything is computed in
     evaluation mode, on copies: models given stay as they are.
 
     Args:
@@ -109,7 +109,7 @@ def analyze(
         (Loader([part], contracts[0], where), Loader([part], contracts[1], where)),
         examples,
         measured,
-        Scorer.of(examples, metric_of(examples.task, metric), seed),
+        Scorer.of(examples, metric_of(examples.task, metric), seed, second.medzoo.positive),
         seed,
         batch_size,
     )
@@ -166,7 +166,7 @@ def _check(points: int, tiles: Sequence[int], batch_size: int) -> None:
 
 
 def _own(given: str | Path | Model, name: str, zoo: str | Path | None) -> Model:
-    """A network to work with: loaded, or copied from the user's."""
+    """Load a network, or copy the user's."""
     if isinstance(given, (str, Path)):
         return create_model(given, zoo=zoo)
     if not hasattr(given, "medzoo"):
@@ -177,7 +177,7 @@ def _own(given: str | Path | Model, name: str, zoo: str | Path | None) -> Model:
 
 
 def _as_trained(examples: Examples, model: Model, task: str | None) -> Examples:
-    """Classes and task as the network was trained on them, where it was: some may have no image among these."""
+    """Take over the classes and task that the network was trained on, where it was: some may have no image here."""
     info: ModelInfo = model.medzoo
     same_kind = bool(info.task) and (info.task == "multilabel") == (examples.task == "multilabel")
     if not same_kind or not set(examples.classes) <= set(info.classes):

@@ -1,11 +1,9 @@
-"""Linear centred kernel alignment: how alike two sets of features of the same images are."""
+"""Linear centred kernel alignment (CKA): the similarity of two sets of features of the same images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from medzoo.core.errors import DataError
@@ -15,7 +13,7 @@ MIN_IMAGES = 4  # the unbiased estimator divides by n (n - 3)
 
 @dataclass(frozen=True)
 class LayerSimilarity:
-    """How alike the features of one stage are, before and after.
+    """The similarity of the features of one stage, before and after.
 
     Attributes:
         stage: The stage.
@@ -53,7 +51,7 @@ class LinearHSIC:
         self.n += len(x)
 
     def value(self) -> float:
-        """The criterion over all images so far; at least 4 are needed."""
+        """Return the criterion over all images so far; at least 4 are needed."""
         n = self.n
         cross, x, y, x_yy, y_xx, xx_yy, xx, yy = self._sums
         # K and L without their diagonals: the trace of their product, the sum of each, the sum of their product.
@@ -64,7 +62,20 @@ class LinearHSIC:
 
 
 class LinearCKA:
-    """Linear CKA of two sets of features, fed in batches; ``linear_cka`` is the same for whole arrays."""
+    """Linear CKA of two sets of features of the same images, with unbiased HSIC, in one pass over batches.
+
+    Unbiased means that unrelated features give 0 on average, so that single values may be slightly below 0.
+
+    Example:
+        >>> features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+        >>> cka = LinearCKA()
+        >>> cka.add(features, -3 * features.flip(1) + 5)  # the same but for rotation, scale and shift
+        >>> round(cka.value(), 6)
+        1.0
+
+    Source:
+        Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019, section 3.
+    """
 
     def __init__(self) -> None:
         self._both, self._first, self._second = LinearHSIC(), LinearHSIC(), LinearHSIC()
@@ -82,7 +93,7 @@ class LinearCKA:
         self._second.add(y, y)
 
     def value(self) -> float | None:
-        """CKA over all images so far; ``None`` where one side does not vary.
+        """Return CKA over all images so far, at most 1; ``None`` where one side does not vary.
 
         Raises:
             DataError: There are fewer than 4 images.
@@ -92,34 +103,3 @@ class LinearCKA:
         first, second = self._first.value(), self._second.value()
         # An estimate of what cannot be negative: it falls below 0 only where there is nothing but noise.
         return self._both.value() / (first * second) ** 0.5 if first > 0 and second > 0 else None
-
-
-def linear_cka(x: Any, y: Any) -> float | None:
-    """Linear CKA of two sets of features, with unbiased HSIC.
-
-    Unbiased means that features which have nothing to do with one another give 0 on average, so that single values may
-    lie a little below 0.
-
-    Args:
-        x: ``[N, p]`` features, array or tensor, N at least 4.
-        y: ``[N, q]`` features of the same images.
-
-    Returns:
-        Their similarity, at most 1; ``None`` where one of them does not vary.
-
-    Raises:
-        DataError: There are fewer than 4 images, or not as many on both sides.
-
-    Example:
-        >>> features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
-        >>> round(linear_cka(features, -3 * features.flip(1) + 5), 6)  # the same but for rotation, scale and shift
-        1.0
-
-    Source:
-        Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019, section 3.
-    """
-    if len(x) != len(y):
-        raise DataError(f"{len(x)} and {len(y)} rows of features cannot be of the same images")
-    both = LinearCKA()
-    both.add(torch.as_tensor(x), torch.as_tensor(y))
-    return both.value()

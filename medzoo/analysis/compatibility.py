@@ -1,4 +1,4 @@
-"""Whether two networks can be compared value by value: the same backbone, the same head."""
+"""Checks that two networks can be compared value by value: the same backbone, the same head."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from medzoo.models.info import Model, classifier_name
 
 
 class InapplicableError(MedzooError):
-    """A part of an analysis that these networks or these images do not allow; the rest goes on."""
+    """A part of an analysis that these networks or these images do not allow; the other parts are computed."""
 
 
 def backbone(model: Model) -> dict[str, Tensor]:
-    """A model's state dict without its head; the tensors are the model's own, not copies."""
-    prefix = f"{classifier_name(model)}."
-    return {key: value for key, value in model.state_dict().items() if not key.startswith(prefix)}
+    """Return a model's state dict without its head; the tensors are the model's own, not copies."""
+    of_head = head(model)
+    return {key: value for key, value in model.state_dict().items() if key not in of_head}
 
 
 def head(model: Model) -> dict[str, Tensor]:
-    """The head's part of a model's state dict, under its full names; empty where there is no head."""
+    """Return the head's part of a model's state dict, under its full names; empty where there is no head."""
     prefix = f"{classifier_name(model)}."
     return {key: value for key, value in model.state_dict().items() if key.startswith(prefix)}
 
@@ -54,7 +54,7 @@ def check_heads(before: Model, after: Model) -> None:
 
 
 def _difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> str:
-    """The first tensor in which two state dicts differ in form, in words; empty for none."""
+    """Describe the first tensor in which two state dicts differ in form; empty for none."""
     for key in (*first, *second):
         if key not in first or key not in second:
             return f"only {'after' if key in second else 'before'} has {key}"

@@ -1,11 +1,10 @@
-"""How far the values of a network have moved, block by block."""
+"""L2 distance between the values of two networks, block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from timm.models import group_parameters
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from medzoo.models.info import Model
 
 @dataclass(frozen=True)
 class BlockDistance:
-    """How far one block has moved.
+    """The change of one block.
 
     Attributes:
         block: ``"stem"``, ``"block 1"`` and so on (a dense block with its transition), ``"end"`` for what follows the
@@ -37,7 +36,7 @@ class BlockDistance:
 
 
 def block_distances(before: Model, after: Model) -> tuple[BlockDistance, ...]:
-    """L2 distance of two networks, block by block, without their heads.
+    """Compute the L2 distance of two networks, block by block, without their heads.
 
     Statistics of batch normalisation are apart: they are measured, not trained, and their scale is the images'.
 
@@ -72,7 +71,7 @@ def block_distances(before: Model, after: Model) -> tuple[BlockDistance, ...]:
 
 
 def head_distance(before: Model, after: Model) -> BlockDistance:
-    """L2 distance of the heads of two networks.
+    """Compute the L2 distance of the heads of two networks.
 
     Args:
         before: A timm model with a head.
@@ -106,11 +105,10 @@ def _moved(block: str, names: list[str], first: dict[str, Tensor], second: dict[
 
 
 def _norms(names: Iterable[str], first: dict[str, Tensor], second: dict[str, Tensor]) -> tuple[float, float]:
-    """The L2 norm of the change of some tensors, and that of their values before."""
-    change = [second[name].double().cpu() - first[name].double().cpu() for name in names]
-    size = [first[name].double().cpu() for name in names]
-    return _norm(change), _norm(size)
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return float(torch.stack([tensor.square().sum() for tensor in tensors]).sum().sqrt()) if tensors else 0.0
+    """Return the L2 norm of the change of some tensors, and that of their values before."""
+    change = size = 0.0
+    for name in names:
+        old = first[name].double().cpu()
+        change += float((second[name].double().cpu() - old).square().sum())
+        size += float(old.square().sum())
+    return change**0.5, size**0.5

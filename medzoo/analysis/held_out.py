@@ -1,4 +1,4 @@
-"""Which images of a data set no network was fine-tuned on, as far as the networks' own records say."""
+"""The images of a data set that no network was fine-tuned on, by the networks' run records."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from medzoo.zoo.resolve import resolve
 def held_out_by(
     given: Iterable[Any], data: ImageDataset[Images], zoo: str | Path | None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The images that every fine-tuned bundle among some networks has held out.
+    """Find the images that every fine-tuned bundle among some networks held out.
 
     Args:
-        given: Names of weights, folders of bundles, or models, whose history nobody knows.
+        given: Names of weights, folders of bundles, or models, whose history is unknown.
         data: The data set as it was given: only files have names that mean the same in another run.
         zoo: As in ``create_model``.
 
     Returns:
-        ``int64 [n]`` numbers of the images, all of them where nothing is known; and what to say of it.
+        ``int64 [n]`` numbers of the images, all of them where nothing is known; and notes for the user.
     """
     everything = np.arange(len(data))
     if not isinstance(data.images, Files):
@@ -39,9 +39,9 @@ def held_out_by(
     if not known:
         return everything, ()
     if not left:
-        return everything, ("No image was held out by both networks: scores are of all, with those trained on.",)
+        return everything, ("No image was held out by both networks: scores include images trained on.",)
     rows = np.flatnonzero([name in left for name in data.ids])
-    return rows, (f"Scores are of the {len(rows)} images that fine-tuning held out; features and probes of all.",)
+    return rows, (f"Scores are on the {len(rows)} images that fine-tuning held out; features and probes on all.",)
 
 
 def _held_out(network: Any, zoo: str | Path | None) -> set[str]:

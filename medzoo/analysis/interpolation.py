@@ -1,4 +1,4 @@
-"""The straight line between two networks: is there a barrier, or do they lie in one basin?"""
+"""Linear interpolation between two networks: is there a barrier, or are they in one basin?"""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from medzoo.models.info import Model
 
 
 @dataclass(frozen=True)
-class Line:
-    """What networks on the straight line ``(1 - a) before + a after`` are worth.
+class Interpolation:
+    """Scores of the networks ``(1 - a) before + a after``.
 
     Attributes:
-        metric: What the scores are.
+        metric: The metric of the scores.
         shares: The a of each point, from 0 (before) to 1 (after).
         scores: The metric at each point; ``None`` where it is undefined.
         losses: The loss at each point.
-        recalibrated: Whether the statistics of batch normalisation were measured anew at each point, the ends too;
+        recalibrated: Whether the statistics of batch normalisation were measured again at each point, the ends too;
             else they are interpolated as the other values.
         both_heads: Whether both networks have this task's head, which is interpolated too; else every point has
             after's head, and "before" is a network that nobody trained: its features under a head made for others.
@@ -39,7 +39,7 @@ class Line:
 
     @property
     def loss_barrier(self) -> float | None:
-        """How far the loss rises above the line between its values at the ends; ``None`` without both heads.
+        """Return how far the loss rises above the line between its values at the ends; ``None`` without both heads.
 
         Source: Entezari et al., "The Role of Permutation Invariance in Linear Mode Connectivity of Neural Networks",
         ICLR 2022, definition 2.1.
@@ -48,12 +48,12 @@ class Line:
 
     @property
     def score_barrier(self) -> float | None:
-        """How far the score falls below the line between its values at the ends; ``None`` without both heads."""
+        """Return how far the score falls below the line between its values at the ends; ``None`` without both heads."""
         return _largest(self.scores, self.shares, -1) if self.both_heads else None
 
 
 def _largest(values: Sequence[float | None], shares: Sequence[float], sign: int) -> float | None:
-    """The largest rise (sign 1) or fall (-1) of values beyond the line between their ends."""
+    """Return the largest rise (sign 1) or fall (-1) of values beyond the line between their ends."""
     defined = [value for value in values if value is not None]
     if len(defined) < len(values):
         return None
@@ -62,7 +62,7 @@ def _largest(values: Sequence[float | None], shares: Sequence[float], sign: int)
 
 
 def has_both_heads(before: Model, after: Model) -> bool:
-    """Whether both networks have heads of one form for the same classes, so that heads can be interpolated."""
+    """Return whether both networks have heads of one form for the same classes, so that heads can be interpolated."""
     try:
         check_heads(before, after)
     except InapplicableError:
@@ -71,7 +71,7 @@ def has_both_heads(before: Model, after: Model) -> bool:
 
 
 def points(before: Model, after: Model, shares: Iterable[float]) -> Iterator[Model]:
-    """Networks on the straight line between two.
+    """Yield networks on the straight line between two.
 
     Statistics of batch normalisation are interpolated as all other values are (``recalibrate`` measures them). Where
     before has no head like after's, every point has after's.

@@ -1,4 +1,4 @@
-"""The parts of an analysis: two networks and a data set in, numbers out."""
+"""The measurements of an analysis, each from two networks and a data set."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from medzoo.analysis.cka import MIN_IMAGES, LayerSimilarity, LinearCKA
 from medzoo.analysis.compatibility import InapplicableError
-from medzoo.analysis.interpolation import Line, has_both_heads, points, recalibrate
+from medzoo.analysis.interpolation import Interpolation, has_both_heads, points, recalibrate
 from medzoo.analysis.scoring import Scorer, check_head
 from medzoo.analysis.shuffling import Shuffled, shuffled_logits
 from medzoo.analysis.stage_probes import Truncated, few_enough, truncation_curve
-from medzoo.analysis.stages import stages_of, watched
+from medzoo.analysis.stages import recorded, stages_of
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.engine.loader import Loader, in_order, predict_logits
@@ -31,15 +31,15 @@ Features = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two networks and the images they are shown.
+    """Two networks and the images that they are measured on.
 
     Attributes:
-        before: The first network; on the device, in evaluation mode, and ours to use.
+        before: The first network; on the device, in evaluation mode, a copy.
         after: The second network.
-        pools: The images as the first and as the second takes them.
+        loaders: The images as the first and as the second takes them.
         examples: The images with their labels.
         measured: ``int64 [n]`` numbers of the images that the line and shuffled tiles are scored on.
-        scorer: Scores what networks say of all images.
+        scorer: Scores probabilities of all images.
         seed: Seed of everything drawn.
         batch_size: Images at a time.
     """
@@ -58,7 +58,7 @@ def check_stages(pair: Pair) -> None:
     """Refuse networks whose stages do not correspond, and too few images to compare them on.
 
     Raises:
-        InapplicableError: So it is.
+        InapplicableError: They do not correspond, or there are too few images.
     """
     first, second = ([stage.name for stage in stages_of(model)] for model in (pair.before, pair.after))
     if first != second:
@@ -69,11 +69,11 @@ def check_stages(pair: Pair) -> None:
 
 @torch.inference_mode()
 def extract_stage_features(pair: Pair, compared: bool) -> tuple[tuple[LayerSimilarity, ...], Features]:
-    """Show all images to the networks once.
+    """Extract the features of all images in one pass.
 
     Args:
         pair: The networks and the images.
-        compared: Whether to look at both, and compare their stages.
+        compared: Whether to run both, and compare their stages.
 
     Returns:
         The similarity of each stage (none if not compared), and ``float32 [N, F]`` of each stage of the first network.
@@ -85,9 +85,9 @@ def extract_stage_features(pair: Pair, compared: bool) -> tuple[tuple[LayerSimil
     features = {stage.name: np.empty((count, stage.width), np.float32) for stage in stages}
     alike = {stage.name: LinearCKA() for stage in stages if compared}
     with ExitStack() as stack:
-        before = stack.enter_context(watched(pair.before, stages))
-        after = stack.enter_context(watched(pair.after, stages_of(pair.after))) if compared else {}
-        advance = stack.enter_context(bar("looking at features", count))
+        before = stack.enter_context(recorded(pair.before, stages))
+        after = stack.enter_context(recorded(pair.after, stages_of(pair.after))) if compared else {}
+        advance = stack.enter_context(bar("extracting features", count))
         for part in in_order(count, pair.batch_size):
             rows = torch.arange(part.start, part.stop)
             pair.before.forward_features(pair.loaders[0].batch(rows))
@@ -101,7 +101,7 @@ def extract_stage_features(pair: Pair, compared: bool) -> tuple[tuple[LayerSimil
     return tuple(LayerSimilarity(name, cka.value()) for name, cka in alike.items()), features
 
 
-def interpolate(pair: Pair, count: int, measure: bool) -> Line:
+def interpolate(pair: Pair, count: int, measure: bool) -> Interpolation:
     """Score networks on the straight line between two.
 
     Args:
@@ -119,7 +119,7 @@ def interpolate(pair: Pair, count: int, measure: bool) -> Line:
     scorer, rows = pair.scorer.take(pair.measured), torch.from_numpy(pair.measured)
     shares = tuple(float(share) for share in np.linspace(0, 1, count))
     scores, losses = [], []
-    with bar("walking the line", count, "points") as advance:
+    with bar("interpolating", count, "points") as advance:
         for network in points(pair.before, pair.after, shares):
             if measure:
                 recalibrate(network, _calibration(pair))
@@ -128,11 +128,11 @@ def interpolate(pair: Pair, count: int, measure: bool) -> Line:
             losses.append(scorer.loss(logits))
             advance(1, "")
     both = has_both_heads(pair.before, pair.after)
-    return Line(scorer.metric, shares, tuple(scores), tuple(losses), measure, both)
+    return Interpolation(scorer.metric, shares, tuple(scores), tuple(losses), measure, both)
 
 
 def _calibration(pair: Pair) -> Iterator[Tensor]:
-    """The same images for every point, classes mixed (a folder is sorted by them), in batches of about one size."""
+    """Yield the same images for every point, classes mixed (folders are sorted), in batches of about one size."""
     order = torch.randperm(len(pair.examples), generator=torch.Generator().manual_seed(pair.seed))
     order = order[:CALIBRATION_IMAGES]
     for rows in order.tensor_split(max(1, len(order) // pair.batch_size)):
@@ -178,8 +178,8 @@ def probe_stages(pair: Pair, features: Features) -> tuple[Truncated, ...]:
     """
     if pair.before.medzoo.classes == pair.examples.classes:
         raise InapplicableError(
-            f"{pair.before.medzoo.weights} was trained on these classes, perhaps on these images; give the weight it "
-            "started from as before"
+            f"{pair.before.medzoo.weights} was trained on these classes, perhaps on these images; give the pretrained "
+            "weights as before"
         )
     rows = few_enough(pair.scorer)
     return truncation_curve({stage: values[rows] for stage, values in features.items()}, pair.scorer.take(rows))

@@ -1,4 +1,4 @@
-"""One picture of an analysis: a panel for each part that applied."""
+"""The figure of an analysis: a panel for each part that applied."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def analysis_figure(found: Any) -> Figure:
     columns = 2 if len(there) == 4 else min(3, len(there))
     rows = -(-len(there) // columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.4), layout="constrained")
-    counts = f"{found.images:,} images" + (f", scores of {found.measured:,}" if found.measured < found.images else "")
+    counts = f"{found.images:,} images" + (f", scores on {found.measured:,}" if found.measured < found.images else "")
     figure.suptitle(drawn_text(f"From {found.before} to {found.after} on {found.data} ({counts})"))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (part, draw) in zip(panels, there, strict=False):
@@ -71,7 +71,7 @@ def _draw_line(axes: Any, line: Any) -> None:
     losses.plot(line.shares, line.losses, marker="s", markersize=4, linestyle="--", color=_LOSS)
     losses.set_ylabel("loss", color=_LOSS)
     losses.spines["top"].set_visible(False)
-    what = "batch norm measured anew" if line.recalibrated else "batch norm interpolated"
+    what = "batch norm recalibrated" if line.recalibrated else "batch norm interpolated"
     heads = "" if line.both_heads else ", after's head throughout"
     axes.set_title(f"Straight line\n({what}{heads})", fontsize=10)
 
@@ -96,7 +96,7 @@ def _draw_truncation(axes: Any, cuts: Sequence[Any]) -> None:
 
 
 def _with_intervals(axes: Any, places: Any, scores: Sequence[Estimate], colour: str, label: str | None) -> None:
-    """A line through the values that are defined, with their 95 % intervals where they have one."""
+    """Draw a line through the defined values, with their 95 % intervals."""
     values = [np.nan if score.value is None else score.value for score in scores]
     axes.plot(places, values, marker="o", color=colour, label=label)
     for place, score in zip(places, scores, strict=True):

@@ -1,4 +1,4 @@
-"""What ``medzoo.analyze`` found: numbers, words, a record and a picture."""
+"""The result of ``medzoo.analyze``: numbers, text, a record and a figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from medzoo._version import __version__
 from medzoo.analysis.cka import LayerSimilarity
 from medzoo.analysis.distance import BlockDistance
-from medzoo.analysis.interpolation import Line
+from medzoo.analysis.interpolation import Interpolation
 from medzoo.analysis.plots import analysis_figure
 from medzoo.analysis.shuffling import Shuffled
 from medzoo.analysis.stage_probes import Truncated
@@ -24,12 +24,12 @@ class Analysis:
     """What was transferred, or changed, between two networks; a part that does not apply is empty.
 
     Attributes:
-        before: What the first network is called.
-        after: What the second network is called.
-        data: What the data set is called.
-        images: Images that features and probes are of.
-        measured: Images that the scores of the line and of shuffled images are of.
-        metric: What all scores are.
+        before: Name of the first network.
+        after: Name of the second network.
+        data: Name of the data set.
+        images: Number of images for features and probes.
+        measured: Number of images for the scores of interpolation and shuffled images.
+        metric: The metric of all scores.
         similarity: Linear CKA of the features of each stage.
         distance: How far the values of each block have moved.
         line: Scores on the straight line between the two.
@@ -48,7 +48,7 @@ class Analysis:
     metric: str
     similarity: tuple[LayerSimilarity, ...]
     distance: tuple[BlockDistance, ...]
-    line: Line | None
+    line: Interpolation | None
     shuffled: tuple[Shuffled, ...]
     truncation: tuple[Truncated, ...]
     left_out: Mapping[str, str]
@@ -56,7 +56,7 @@ class Analysis:
     settings: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain lists, numbers and strings, for JSON."""
+        """Return plain lists, numbers and strings for JSON."""
         record = {"schema": 1, "kind": "analysis", "medzoo": __version__, **asdict(self)}
         if self.line is not None:
             barriers = {"loss_barrier": self.line.loss_barrier, "score_barrier": self.line.score_barrier}

@@ -1,4 +1,4 @@
-"""Logits as one score: the task's metric on the images that are measured."""
+"""The task's metric and loss of logits, on the images that are measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from medzoo.models.info import Model, ModelInfo
 
 
 def metric_of(task: str, metric: str | None) -> str:
-    """The metric asked for, else the task's primary one.
+    """Return the requested metric, else the task's primary one.
 
     Raises:
         MedzooError: The task has no such metric.
@@ -56,15 +56,16 @@ def check_head(model: Model, examples: Examples) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores what networks say of some images.
+    """Score the outputs of networks on some images.
 
     Attributes:
         targets: ``float32 [n, C]``, as in ``Examples``.
-        groups: ``str [n]`` what belongs together: patients.
+        groups: ``str [n]`` patients.
         classes: The C class names.
         task: The task.
         metric: One of the task's metrics over all classes.
         seed: Seed of the bootstrap.
+        positive: The positive class of a ``binary`` task; empty: the last.
     """
 
     targets: NDArray[np.float32]
@@ -73,18 +74,19 @@ class Scorer:
     task: str
     metric: str
     seed: int
+    positive: str = ""
 
     @classmethod
-    def of(cls, examples: Examples, metric: str, seed: int) -> Scorer:
-        """A scorer for all images of a data set."""
-        return cls(examples.targets, examples.groups, examples.classes, examples.task, metric, seed)
+    def of(cls, examples: Examples, metric: str, seed: int, positive: str = "") -> Scorer:
+        """Return a scorer for all images of a data set."""
+        return cls(examples.targets, examples.groups, examples.classes, examples.task, metric, seed, positive)
 
     def take(self, rows: NDArray[np.int64]) -> Scorer:
-        """A scorer for some of the images."""
+        """Return a scorer for some of the images."""
         return replace(self, targets=self.targets[rows], groups=self.groups[rows])
 
     def score(self, found: NDArray[np.float32], bootstrap: int = 1000) -> Estimate:
-        """The metric of probabilities ``[n, C]``, with its 95 % interval unless ``bootstrap`` is 0."""
+        """Return the metric of probabilities ``[n, C]``, with its 95 % interval unless ``bootstrap`` is 0."""
         return evaluate(
             self.targets,
             found,
@@ -93,13 +95,14 @@ class Scorer:
             groups=self.groups,
             bootstrap=bootstrap,
             seed=self.seed,
+            positive=self.positive,
         )[self.metric]
 
     def score_logits(self, logits: Tensor, bootstrap: int = 1000) -> Estimate:
-        """The metric of logits ``[n, C]``."""
+        """Return the metric of logits ``[n, C]``, with its interval unless ``bootstrap`` is 0."""
         return self.score(probabilities(logits, self.task), bootstrap)
 
     def loss(self, logits: Tensor) -> float:
-        """The mean loss of logits ``[n, C]``, every image counting alike."""
+        """Return the mean loss of logits ``[n, C]``, every image counting alike."""
         targets = torch.from_numpy(self.targets)
         return float(make_loss(self.task)(logits, targets, torch.ones(len(targets))))

@@ -1,4 +1,4 @@
-"""Images cut into tiles that change places: what a network can still do without the layout of an image."""
+"""Shuffled tiles: the score of a network without the layout of an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Shuffled:
 
     Attributes:
         network: ``"before"`` or ``"after"``.
-        metric: What the scores are.
+        metric: The metric of the scores.
         tiles: The k of each score; 1 is the image as it is.
         scores: The scores.
     """
@@ -40,7 +40,7 @@ def tile_orders(count: int, tiles: int, seed: int) -> Tensor:
         seed: The same seed, count and k give the same orders.
 
     Returns:
-        ``int64 [N, k * k]``: which tile comes to each place.
+        ``int64 [N, k * k]``: which tile goes to each place.
     """
     rng = np.random.default_rng([seed, tiles])
     return torch.from_numpy(rng.permuted(np.tile(np.arange(tiles * tiles), (count, 1)), axis=1))
@@ -86,11 +86,11 @@ def shuffle_tiles(images: Tensor, orders: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def shuffled_logits(model: Model, loader: Loader, rows: Tensor, tiles: int, seed: int, batch_size: int) -> Tensor:
-    """Logits of a model in evaluation mode for images in tiles, shuffled as the network would see them.
+    """Compute the logits of a model in evaluation mode for normalised images with shuffled tiles.
 
     Args:
         model: Maps normalised images to logits.
-        pool: The images.
+        loader: The images.
         rows: ``int64 [n]`` image numbers, on the CPU.
         tiles: Tiles along each side, k.
         seed: Which orders.

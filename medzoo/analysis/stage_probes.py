@@ -1,4 +1,4 @@
-"""How much of a pretrained network is needed: a linear probe on what each number of blocks gives."""
+"""Linear probes on the first blocks of a pretrained network: how many are needed?"""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MOST = 2000
 
 @dataclass(frozen=True)
 class Truncated:
-    """What the first stages of a network are worth to a linear probe.
+    """The score of a linear probe on the first stages of a network.
 
     Attributes:
         kept: The last stage that is kept; ``"stem"`` is no block at all.
         features: How many features it gives.
-        metric: What the score is.
+        metric: The metric of the score.
         score: The cross-validated score.
     """
 
@@ -39,7 +39,7 @@ class Truncated:
 
 
 def few_enough(scorer: Scorer) -> NDArray[np.int64]:
-    """Which images are probed: all, or about ``MOST`` of many: whole patients, every class in its share.
+    """Return the images to probe: all, or about ``MOST`` of many: whole patients, every class in its share.
 
     Args:
         scorer: Knows the labels and patients of all images.

@@ -20,7 +20,7 @@ class Stage:
     """One place in a network where its features are taken.
 
     Attributes:
-        name: What it is called: ``"stem"`` and ``"block 1"`` to ``"block 4"`` for a DenseNet, else the module's name.
+        name: ``"stem"`` and ``"block 1"`` to ``"block 4"`` for a DenseNet, else the module's name.
         module: The dotted name of the module whose output it is.
         width: Number of channels there.
     """
@@ -31,7 +31,7 @@ class Stage:
 
 
 def stages_of(model: Model) -> tuple[Stage, ...]:
-    """Where features are taken, from the input on; the last stage, pooled, is what the head sees.
+    """Return the stages where features are taken, from the input on; the last stage, pooled, is what the head sees.
 
     A dense block is taken after the batch normalisation and ReLU that follow it, as the next layer sees it: pooled,
     that is exactly what the network truncated after this block gives (``create_model(truncate=...)``).
@@ -43,7 +43,7 @@ def stages_of(model: Model) -> tuple[Stage, ...]:
         The stages.
 
     Raises:
-        InapplicableError: timm does not say where this architecture's stages are.
+        InapplicableError: timm does not list this architecture's stages.
 
     Example:
         >>> import timm
@@ -67,35 +67,35 @@ def stages_of(model: Model) -> tuple[Stage, ...]:
 
 
 @contextmanager
-def watched(model: Model, stages: tuple[Stage, ...]) -> Iterator[dict[str, Tensor]]:
-    """Note the pooled features of each stage while a model is used.
+def recorded(model: Model, stages: tuple[Stage, ...]) -> Iterator[dict[str, Tensor]]:
+    """Record the pooled features of each stage during forward passes.
 
     Args:
         model: A timm model.
-        stages: What ``stages_of`` gave for it.
+        stages: Its stages, by ``stages_of``.
 
     Yields:
-        A dictionary that every forward pass fills anew: a stage's name to ``float32 [N, width]``, the mean over all
+        A dictionary that every forward pass refills: a stage's name to ``float32 [N, width]``, the mean over all
         positions.
     """
-    seen: dict[str, Tensor] = {}
-    hooks = [model.get_submodule(stage.module).register_forward_hook(_taking(stage, seen)) for stage in stages]
+    features: dict[str, Tensor] = {}
+    hooks = [model.get_submodule(stage.module).register_forward_hook(_recorder(stage, features)) for stage in stages]
     try:
-        yield seen
+        yield features
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _taking(stage: Stage, seen: dict[str, Tensor]) -> Any:
+def _recorder(stage: Stage, features: dict[str, Tensor]) -> Any:
     def take(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        seen[stage.name] = _pooled(output, stage.width).float()
+        features[stage.name] = _pooled(output, stage.width).float()
 
     return take
 
 
 def _pooled(output: Tensor, width: int) -> Tensor:
-    """The mean over all positions of feature maps ``[N, C, H, W]``, ``[N, H, W, C]`` or tokens ``[N, T, C]``."""
+    """Return the mean over all positions of feature maps ``[N, C, H, W]``, ``[N, H, W, C]`` or tokens ``[N, T, C]``."""
     if output.ndim == 4 and output.shape[1] == width:
         return output.mean((2, 3))
     return output.flatten(1, -2).mean(1)

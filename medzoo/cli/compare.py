@@ -15,6 +15,7 @@ from medzoo.cli.options import (
     LabelColumns,
     PathColumn,
     PatientColumn,
+    Positive,
     Root,
     Size,
     Zoo,
@@ -48,6 +49,7 @@ def compare(
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
+    positive: Positive = None,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
@@ -78,6 +80,7 @@ def compare(
         fractions=numbers(fractions),
         baseline=baseline,
         task=task,
+        positive=positive,
         image_size=image_size,
         cells=None if out is None else out / CELLS,
         jobs=jobs,

@@ -42,6 +42,7 @@ def evaluate(
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="the model's")
     ] = None,
+    positive: Annotated[str | None, typer.Option(help="The positive class of two.", show_default="the model's")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Probability from which a class is predicted.", show_default="0.5")
     ] = None,
@@ -64,6 +65,7 @@ def evaluate(
         model,
         data_of(data, columns, task),
         task=task,
+        positive=positive,
         split=split,
         threshold=threshold,
         bootstrap=bootstrap,

@@ -16,6 +16,7 @@ from medzoo.cli.options import (
     LabelColumns,
     PathColumn,
     PatientColumn,
+    Positive,
     Root,
     Size,
     SplitColumn,
@@ -49,6 +50,7 @@ def finetune(
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
+    positive: Positive = None,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 16,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
@@ -98,6 +100,7 @@ def finetune(
             data_of(data, columns, task),
             validation=validation_of(validation, columns, task),
             task=task,
+            positive=positive,
             strategy=strategy,
             head=head,
             epochs=epochs,

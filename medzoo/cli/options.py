@@ -21,6 +21,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[int | None, typer.Option(help="Input size in pixels.", show_default="that of the weights")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU if available")]
 Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr, hwsi or efi, as in training.")]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        help="The positive class of two.", show_default="the one beside normal, no finding, benign, ..., else the rarer"
+    ),
+]
 
 
 Root = Annotated[

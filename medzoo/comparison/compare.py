@@ -1,4 +1,4 @@
-"""``compare``: the paper's experiment on anybody's data set."""
+"""``compare``: the paper's experiment on any data set."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
 from medzoo.comparison.result import ComparisonResult
-from medzoo.comparison.runs import DONE, Cell, Start
-from medzoo.comparison.workers import Workers, run_cells
+from medzoo.comparison.runs import DONE, ComparedWeights, Run
+from medzoo.comparison.workers import Workers, run_all
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
@@ -20,6 +20,7 @@ from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import common_contract
 from medzoo.data.opening import open_dataset
+from medzoo.data.positive import choose_positive
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL, open_bundle
@@ -27,8 +28,20 @@ from medzoo.zoo.resolve import published, resolve
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.verify import sha256_of
 
-# What a comparison decides itself, for all of its runs.
-_OURS = {"model", "data", "validation", "task", "strategy", "image_size", "seed", "device", "zoo", "exclude_seen"}
+# Options of ``finetune`` that a comparison sets itself, for all of its runs.
+_OURS = {
+    "model",
+    "data",
+    "validation",
+    "task",
+    "strategy",
+    "image_size",
+    "seed",
+    "device",
+    "zoo",
+    "exclude_seen",
+    "positive",
+}
 _OURS |= {"checkpoints", "resume"}
 
 
@@ -43,6 +56,7 @@ def compare(
     fractions: Sequence[float] = (1.0,),
     baseline: str | None = None,
     task: str | None = None,
+    positive: str | None = None,
     image_size: int | None = None,
     cells: str | Path | None = None,
     jobs: int = 1,
@@ -51,27 +65,28 @@ def compare(
     zoo: str | Path | None = None,
     **options: Any,
 ) -> ComparisonResult:
-    """Fine-tune several starts on a data set, alike in all but the start, and test them against ImageNet's.
+    """Fine-tune several pretrained weights on a data set under the same protocol, and test them against ImageNet's.
 
-    Every start is fine-tuned on every fold of every seed: by default five folds by patient, so that each image is
-    measured on once a seed. The runs of two starts on one fold and seed are paired: they have the same training images,
-    order, augmentation and head.
+    Each is fine-tuned on every fold of every seed: by default five folds by patient, so that each image is measured on
+    once a seed. Runs on the same fold and seed are paired: they have the same training images, order, augmentation and
+    head.
 
     Args:
         data: A data set of any form that ``finetune`` takes.
         weights: Names of weights or folders of bundles; or a mapping from names of your own to these. Default all that
             the zoo has.
-        seeds: How often the data set is divided anew.
+        seeds: Repeated splits of the data set.
         strategies: Names in ``medzoo.finetuning.strategies.STRATEGIES``.
-        folds: Folds of each division; 1 holds out ``share`` of the images instead, as the paper does. Default 5 for
+        folds: Folds of each split; 1 holds out ``share`` of the images instead, as the paper does. Default 5 for
             fewer than 2,000 images, else 1.
         share: Share held out where ``folds`` is 1.
         fractions: Shares of the training images to train on: what would more labelled images bring?
-        baseline: The start that the others are tested against; default ImageNet's, or else the first.
-        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
+        baseline: The weights that the others are tested against; default ImageNet's, or else the first.
+        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not show it.
+        positive: The positive class of a ``binary`` task; default as in ``finetune``, by all images.
         image_size: Side of the network's input in pixels, the same for all; default the weights', which must agree.
-        cells: A folder where each finished run is kept. With the same folder a comparison that was interrupted goes on,
-            and no run is done twice.
+        cells: A folder where each finished run is kept. With the same folder an interrupted comparison resumes, and
+            no run is repeated.
         jobs: Runs at a time.
         backend: joblib's ``loky``, ``dask`` or ``ray``, or ``sequential``.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
@@ -79,7 +94,7 @@ def compare(
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
 
     Returns:
-        A comparison: ``print`` it, or take ``.table()``, ``.pooled()``, ``.plot()``, ``.save()``.
+        A comparison: ``print`` it, or use ``.table()``, ``.pooled()``, ``.plot()``, ``.save()``.
 
     Raises:
         MedzooError: The data, a weight or an option cannot be used, or every run failed.
@@ -94,38 +109,44 @@ def compare(
     strategies = [strategies] if isinstance(strategies, str) else list(strategies)
     weights = [weights] if isinstance(weights, (str, Path)) else weights
     _check(options, strategies)
-    starts = find_starts(weights, zoo)
-    against = _baseline(baseline, starts)
+    compared = find_weights(weights, zoo)
+    against = _baseline(baseline, compared)
     workers = Workers(jobs, backend, device)
-    contracts = {start.arm: open_bundle(start.folder).input for start in starts}
+    contracts = {one.name: open_bundle(one.folder).input for one in compared}
     contract, notes = common_contract(contracts, image_size)
     dataset = open_dataset(data, task)
     examples = dataset.decode(contract.geometry)
     if examples is not dataset:  # else it came decoded, at a size of its owner's choice
         examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
+    positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
+    if note:
+        examples = replace(examples, notes=(*examples.notes, note))
     chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
     protocol = Protocol(seeds, chosen, share, tuple(fractions))
-    grid = make_grid(examples, starts, protocol, strategies, contract.size, options)
-    total, seen = len(grid), 0
+    other = "" if positive == examples.classes[-1] else positive
+    grid = make_grid(examples, compared, protocol, strategies, contract.size, options, other)
+    total, finished = len(grid), 0
 
     def on_result(record: dict[str, Any]) -> None:
-        nonlocal seen
-        seen += 1
+        nonlocal finished
+        finished += 1
         what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
         share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
         end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
         say(f"  {examples.name}: {what}{share}: {end}")
 
-    records = run_cells(grid, examples, None if cells is None else Path(cells), workers, on_result)
-    if seen < total:
-        say(f"  {examples.name}: {total - seen} of {total} runs were done before")
+    records = run_all(grid, examples, None if cells is None else Path(cells), workers, on_result)
+    if finished < total:
+        say(f"  {examples.name}: {total - finished} of {total} runs were done before")
     if all(record["status"] != DONE for record in records):
         raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    return ComparisonResult(DatasetLabels.of(examples), records, against)
+    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive)
 
 
-def find_starts(weights: Sequence[str | Path] | Mapping[str, str | Path] | None, zoo: str | Path | None) -> list[Start]:
-    """The weights to compare, verified.
+def find_weights(
+    weights: Sequence[str | Path] | Mapping[str, str | Path] | None, zoo: str | Path | None
+) -> list[ComparedWeights]:
+    """Resolve and verify the weights to compare.
 
     Args:
         weights: As in ``compare``.
@@ -141,41 +162,42 @@ def find_starts(weights: Sequence[str | Path] | Mapping[str, str | Path] | None,
     named = list(weights.items()) if isinstance(weights, Mapping) else [("", weight) for weight in weights]
     if not named:
         raise RunError("there are no weights to compare; name one or more")
-    starts = []
+    found = []
     for name, weight in named:
         bundle = resolve(weight, zoo)
-        starts.append(Start(name or bundle.name, bundle.name, bundle.folder, sha256_of(bundle.folder / MODEL)))
-    arms = [start.arm for start in starts]
+        found.append(ComparedWeights(name or bundle.name, bundle.name, bundle.folder, sha256_of(bundle.folder / MODEL)))
+    arms = [one.name for one in found]
     twice = sorted({arm for arm in arms if arms.count(arm) > 1})
     if twice:
-        raise RunError(f"two weights are called {twice[0]}; give a mapping of names of your own to weights")
-    return starts
+        raise RunError(f"two weights are called {twice[0]}; give a mapping from your own names to weights")
+    return found
 
 
 def make_grid(
     examples: Examples,
-    starts: Sequence[Start],
+    weights: Sequence[ComparedWeights],
     protocol: Protocol,
     strategies: Sequence[str],
     image_size: int,
     options: Mapping[str, Any],
-) -> list[Cell]:
-    """All runs, those of one division side by side, so that an interrupted comparison is paired as far as it came."""
+    positive: str,
+) -> list[Run]:
+    """List all runs, those of one split together, so that an interrupted comparison is paired as far as it got."""
     mark = fingerprint(examples)
     scheme = f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out"
     return [
-        Cell(start, examples.name, mark, strategy, split, scheme, image_size, options)
+        Run(one, examples.name, mark, strategy, split, scheme, image_size, options, positive)
         for split in protocol.splits(examples.targets, examples.groups)
         for strategy in strategies
-        for start in starts
+        for one in weights
     ]
 
 
 def _own_split(examples: Examples) -> tuple[str, ...]:
-    """A note where the data brings a split of its own."""
+    """Return a note where the data has a split of its own."""
     if examples.splits is None or not any(examples.splits):
         return ()
-    return ("The data's own split is not used: all of its images are divided anew.",)
+    return ("The data's own split is not used: all images are split again.",)
 
 
 def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
@@ -189,13 +211,13 @@ def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
             raise MedzooError(unknown("option of finetune", name, allowed))
 
 
-def _baseline(baseline: str | None, starts: Sequence[Start]) -> str:
-    arms = [start.arm for start in starts]
+def _baseline(baseline: str | None, weights: Sequence[ComparedWeights]) -> str:
+    arms = [one.name for one in weights]
     if baseline is not None:
         if baseline not in arms:
-            raise RunError(unknown("start to compare with", baseline, arms))
+            raise RunError(unknown("baseline", baseline, arms))
         return baseline
-    return next((start.arm for start in starts if _is_imagenet(start.weight)), arms[0])
+    return next((one.name for one in weights if _is_imagenet(one.weight)), arms[0])
 
 
 def _is_imagenet(weight: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a comparison found: every number in it is derived from the predictions that its cells kept."""
+"""The numbers of a comparison, all derived from the predictions that its runs kept."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from medzoo._version import __version__
 from medzoo.comparison.runs import DONE
-from medzoo.comparison.statistics import Test, corrected_mean, holm
+from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean
 from medzoo.comparison.verdict import p_value, signed
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
 from medzoo.data.dataset import Examples
 from medzoo.metrics import evaluate, paired_difference, primary
 from medzoo.metrics.estimates import Estimate, Metrics
-from medzoo.metrics.scores import TASK_METRICS
+from medzoo.metrics.scores import TASK_METRICS, metric_title
 
 Record = Mapping[str, Any]
 
@@ -93,10 +93,10 @@ class DatasetLabels:
 
 @dataclass(frozen=True)
 class Row:
-    """One start in a table.
+    """One row of a table of results.
 
     Attributes:
-        arm: The start.
+        arm: The name of the pretrained weights.
         estimate: Mean of the metric over folds and seeds, with its 95 % interval.
         test: Against the baseline; ``None`` for the baseline itself.
         runs: Runs behind it.
@@ -105,69 +105,80 @@ class Row:
 
     arm: str
     estimate: Estimate
-    test: Test | None
+    test: PairedTest | None
     runs: int
     failed: int
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several starts on one data set, with the same divisions, seeds and budget.
+    """Several pretrained weights on one data set, with the same splits, seeds and budget.
 
     Attributes:
         data: The data set's labels.
-        records: One record a cell, in the order of the grid.
-        baseline: The arm that the others are tested against.
+        records: One record a run, in the order of the grid.
+        baseline: The name that the others are tested against.
         rows: Which images count: ``bool [N]``; ``None`` for all.
+        positive: The positive class of a ``binary`` task; empty: the last, as before it was recorded.
     """
 
     data: DatasetLabels
     records: Sequence[Record]
     baseline: str
     rows: NDArray[np.bool_] | None = None
-    # What was computed before: by run, for a single run with its bootstrap, and by table.
+    positive: str = ""
+    # Computed before: by run, for a single run with its bootstrap, and by table.
     _metrics: dict[str, Mapping[str, float | None]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[str, Metrics] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, str, float], list[Row]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def arms(self) -> list[str]:
-        """The starts, the baseline first where it is one of them."""
+        """Return the names of the compared weights."""
         return list(dict.fromkeys(record["arm"] for record in self.records))
 
     @property
     def strategies(self) -> list[str]:
-        """How they were fine-tuned."""
+        """Return the fine-tuning strategies."""
         return list(dict.fromkeys(record["strategy"] for record in self.records))
 
     @property
     def fractions(self) -> list[float]:
-        """Shares of the training images, the largest first."""
+        """Return the shares of the training images, the largest first."""
         return sorted({record["fraction"] for record in self.records}, reverse=True)
 
     @property
     def failures(self) -> list[Record]:
-        """Records of the cells that failed."""
+        """Return the records of the runs that failed."""
         return [record for record in self.records if record["status"] != DONE]
 
     @cached_property
     def primary(self) -> str:
-        """The metric that matters most for the task."""
+        """Return the task's primary metric."""
         return primary(self.data.task)
 
+    @property
+    def positive_class(self) -> str:
+        """Return the positive class; empty unless the task is binary."""
+        return (self.positive or self.data.classes[-1]) if self.data.task == "binary" else ""
+
+    def title(self, metric: str, label: str = "") -> str:
+        """Name a metric, with the positive class where it depends on that."""
+        return metric_title(metric, self.positive_class, label)
+
     def only(self, rows: NDArray[np.bool_]) -> Comparison:
-        """The same runs, measured on some of their held-out images alone.
+        """Return the same runs, measured on some of their held-out images alone.
 
         Args:
             rows: ``bool [N]``, true for an image that counts.
         """
         return replace(self, rows=rows)
 
-    def cells(self, arm: str, strategy: str | None = None, fraction: float | None = None) -> list[Record]:
-        """An arm's records.
+    def runs(self, arm: str, strategy: str | None = None, fraction: float | None = None) -> list[Record]:
+        """Return the records of one name's runs.
 
         Args:
-            arm: The start.
+            arm: The name.
             strategy: Default the first there is.
             fraction: Share of the training images; default the largest there is.
         """
@@ -180,21 +191,19 @@ class Comparison:
         ]
 
     def value(self, record: Record, metric: str) -> float:
-        """A metric of one run on its held-out images; NaN where it failed or the metric is undefined."""
+        """Return a metric of one run on its held-out images; NaN where it failed or the metric is undefined."""
         if record["status"] != DONE:
             return float("nan")
         key = record["id"]
         if key not in self._metrics:
             targets, found, _ = self._held(record)
-            values = (
-                evaluate(targets, found, self.data.task, self.data.classes, bootstrap=0).values if len(found) else {}
-            )
+            values = self._evaluate(targets, found, bootstrap=0).values if len(found) else {}
             self._metrics[key] = {name: estimate.value for name, estimate in values.items()}
         value = self._metrics[key].get(metric)
         return float("nan") if value is None else value
 
     def table(self, metric: str | None = None, strategy: str | None = None, fraction: float | None = None) -> list[Row]:
-        """Every start's mean, interval and test against the baseline.
+        """Return mean, interval and test against the baseline for each of the compared weights.
 
         Args:
             metric: Default the task's primary one.
@@ -202,7 +211,7 @@ class Comparison:
             fraction: Default the largest there is.
 
         Returns:
-            A row a start; p-values are corrected (Holm) for the number of starts.
+            A row for each; p-values are corrected (Holm) for the number of comparisons.
 
         Raises:
             DataError: The task has no such metric.
@@ -214,60 +223,57 @@ class Comparison:
         return list(self._tables[key])
 
     def _table(self, metric: str, strategy: str, fraction: float) -> list[Row]:
-        base = self.cells(self.baseline, strategy, fraction) if self.baseline in self.arms else []
+        base = self.runs(self.baseline, strategy, fraction) if self.baseline in self.arms else []
         rows = []
         for arm in self.arms:
-            mine = self.cells(arm, strategy, fraction)
+            mine = self.runs(arm, strategy, fraction)
             test = None if arm == self.baseline or not base else self._test(mine, base, metric)
             failed = sum(record["status"] != DONE for record in mine)
             rows.append(Row(arm, self._estimate(mine, metric), test, len(mine) - failed, failed))
-        adjusted = holm([row.test.p if row.test else None for row in rows])
-        return [
-            row if row.test is None else replace(row, test=replace(row.test, adjusted=p))
-            for row, p in zip(rows, adjusted, strict=True)
-        ]
+        tests = corrected([row.test for row in rows])
+        return [replace(row, test=test) for row, test in zip(rows, tests, strict=True)]
 
     def pooled(self, arm: str, strategy: str | None = None, fraction: float | None = None) -> Metrics:
-        """All metrics of an arm, over the held-out images of the first division's folds together.
+        """Return all metrics of one name, over the held-out images of the first split's folds together.
 
         Args:
-            arm: The start.
+            arm: The name.
             strategy: Default the first there is.
             fraction: Default the largest there is.
 
         Returns:
-            Metrics with bootstrap intervals by patient. They tell the spread over patients, not over seeds.
+            Metrics with bootstrap intervals by patient: they cover the spread over patients, not over seeds.
 
         Raises:
             DataError: None of the runs is done.
         """
-        mine = [r for r in self.cells(arm, strategy, fraction) if r["status"] == DONE and r["repeat"] == 0]
+        mine = [r for r in self.runs(arm, strategy, fraction) if r["status"] == DONE and r["repeat"] == 0]
         if not mine:
             raise DataError(f"no run of {arm} is done")
         targets, found, groups = zip(*map(self._held, mine), strict=True)
-        return evaluate(
-            np.concatenate(targets),
-            np.concatenate(found),
-            self.data.task,
-            self.data.classes,
-            groups=np.concatenate(groups) if self.data.patients else None,
-        )
+        patients = np.concatenate(groups) if self.data.patients else None
+        return self._evaluate(np.concatenate(targets), np.concatenate(found), groups=patients)
+
+    def _evaluate(self, targets: NDArray[Any], found: NDArray[Any], **options: Any) -> Metrics:
+        return evaluate(targets, found, self.data.task, self.data.classes, positive=self.positive, **options)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, for JSON; ``from_dict`` turns it back."""
+        """Return everything for JSON, which ``from_dict`` reads."""
         return {
             "schema": 1,
             "kind": "comparison",
             "medzoo": __version__,
             "baseline": self.baseline,
+            "positive": self.positive,
             "data": self.data.to_dict(),
             "records": [dict(record) for record in self.records],
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
-        """Turn the result of ``to_dict`` back."""
-        return cls(DatasetLabels.from_dict(data["data"]), data["records"], data["baseline"])
+        """Restore a comparison from the result of ``to_dict``."""
+        labels, positive = DatasetLabels.from_dict(data["data"]), data.get("positive", "")
+        return cls(labels, data["records"], data["baseline"], positive=positive)
 
     def __str__(self) -> str:
         parts = [
@@ -281,11 +287,11 @@ class Comparison:
 
     def _text(self, strategy: str, fraction: float) -> str:
         rows = self.table(None, strategy, fraction)
-        wide = max(len("start"), *(len(row.arm) for row in rows))
+        wide = max(len("weights"), *(len(row.arm) for row in rows))
         share = "" if fraction == 1 else f", {fraction:.0%} of the training images"
         lines = [
             f"{self.data.name}, {strategy}{share}: {self.primary}, mean of {max(row.runs for row in rows)} runs",
-            f"{'start':<{wide}}  {self.primary:<24}  difference to {self.baseline}",
+            f"{'weights':<{wide}}  {self.primary:<24}  difference to {self.baseline}",
         ]
         for row in rows:
             against = "" if row.test is None else f"{signed(row.test.difference)}  p {p_value(row.test.adjusted)}"
@@ -299,7 +305,7 @@ class Comparison:
         return metric or self.primary
 
     def _held(self, record: Record) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-        """Labels, probabilities and, where they are known, patients of the held-out images that count."""
+        """Return labels, probabilities and, where known, patients of the held-out images that count."""
         rows = np.asarray(record["rows"], dtype=np.int64)
         found = np.asarray(record["probabilities"], dtype=np.float64).reshape(len(rows), len(self.data.classes))
         if self.data.task != "multilabel":
@@ -320,7 +326,9 @@ class Comparison:
             key = done[0]["id"]
             if key not in self._single:
                 targets, found, groups = self._held(done[0])
-                self._single[key] = evaluate(targets, found, self.data.task, self.data.classes, groups=groups)
+                self._single[key] = evaluate(
+                    targets, found, self.data.task, self.data.classes, groups=groups, positive=self.positive
+                )
             return self._single[key][metric]
         values = [self.value(record, metric) for record in done]
         estimate = corrected_mean(values, float(np.mean([self._ratio(record) for record in done])))[0]
@@ -330,8 +338,8 @@ class Comparison:
         highest = 2.0 if metric == "brier" else 1.0
         return replace(estimate, low=max(estimate.low, lowest), high=min(estimate.high, highest))
 
-    def _test(self, records: Sequence[Record], base: Sequence[Record], metric: str) -> Test:
-        """Paired over what both have done of the same fold and seed."""
+    def _test(self, records: Sequence[Record], base: Sequence[Record], metric: str) -> PairedTest:
+        """Test the pairs of finished runs of the same fold and seed."""
         of = {(r["repeat"], r["fold"]): r for r in base if r["status"] == DONE}
         pairs = [
             (record, of[key])
@@ -339,14 +347,21 @@ class Comparison:
             if record["status"] == DONE and (key := (record["repeat"], record["fold"])) in of
         ]
         if not pairs:
-            return Test(Estimate(None, None, None, "no pair of runs is done"), None, 0)
+            return PairedTest(Estimate(None, None, None, "no pair of runs is done"), None, 0)
         if len(pairs) == 1:
             ((mine, other),) = pairs
             targets, found, groups = self._held(mine)
             result = paired_difference(
-                targets, found, self._held(other)[1], self.data.task, self.data.classes, metric=metric, groups=groups
+                targets,
+                found,
+                self._held(other)[1],
+                self.data.task,
+                self.data.classes,
+                metric=metric,
+                groups=groups,
+                positive=self.positive,
             )
-            return Test(result.estimate, result.p, 1)
+            return PairedTest(result.estimate, result.p, 1)
         differences = [self.value(mine, metric) - self.value(other, metric) for mine, other in pairs]
         estimate, p = corrected_mean(differences, float(np.mean([self._ratio(mine) for mine, _ in pairs])))
-        return Test(estimate, p, len(pairs))
+        return PairedTest(estimate, p, len(pairs))

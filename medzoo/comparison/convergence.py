@@ -1,29 +1,29 @@
-"""How soon each start is as good as ImageNet's ends: the paper's second claim, in epochs and images."""
+"""Convergence: epochs and images until the baseline's final score is reached, the paper's second claim."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.runs import DONE
-from medzoo.comparison.statistics import Test, corrected_mean, holm
+from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """How soon a start gets there.
+    """The convergence of one set of pretrained weights.
 
     Attributes:
-        arm: The start.
+        arm: The weights' name.
         score: The score to reach.
         reached: Runs that reach it in any epoch.
         runs: All runs.
         epochs: Median over the runs of the first epoch that reaches it; ``None`` where half of them or more do not.
         images: The same in images seen in training.
-        area: Mean of the metric over the epochs: the higher, the earlier it is good.
+        area: Mean of the metric over the epochs: higher means faster convergence.
         test: The area against the baseline's, paired; ``None`` for the baseline.
     """
 
@@ -34,22 +34,22 @@ class Convergence:
     epochs: float | None
     images: float | None
     area: float | None
-    test: Test | None
+    test: PairedTest | None
 
 
 def convergence(
     comparison: Comparison, metric: str | None = None, score: float | None = None, strategy: str | None = None
 ) -> list[Convergence]:
-    """How many epochs and images each start needs.
+    """Compute how many epochs and images each set of pretrained weights needs.
 
     Args:
-        comparison: What was run.
+        comparison: The runs.
         metric: Default the task's primary one; measured after every epoch on the held-out images.
         score: What to reach; default what the baseline has after its last epoch, in the mean.
         strategy: Default the first there is that has epochs; one that has none gives an empty list.
 
     Returns:
-        One entry a start, on all training images.
+        One entry for each, on all training images.
 
     Example:
         >>> from medzoo import compare  # doctest: +SKIP
@@ -67,7 +67,7 @@ def convergence(
         ends = [line[-1] for line in (curves.get(comparison.baseline) or next(iter(curves.values()))).values()]
         score = float(np.nanmean(ends)) if np.isfinite(ends).any() else float("nan")
     # The runs behind the curves alone: others may have trained on a share of the images.
-    runs = {arm: [r for r in comparison.cells(arm, strategy) if r["status"] == DONE] for arm in curves}
+    runs = {arm: [r for r in comparison.runs(arm, strategy) if r["status"] == DONE] for arm in curves}
     images = {arm: float(np.mean([r["train_images"] for r in mine])) for arm, mine in runs.items()}
     ratio = float(np.mean([len(r["rows"]) / r["train_images"] for mine in runs.values() for r in mine]))
     base = curves.get(comparison.baseline, {})
@@ -83,7 +83,7 @@ def convergence(
         test = None
         if arm != comparison.baseline and pairs:
             estimate, p = corrected_mean(pairs, ratio)
-            test = Test(estimate, p, len(pairs))
+            test = PairedTest(estimate, p, len(pairs))
         found.append(
             Convergence(
                 arm,
@@ -96,21 +96,16 @@ def convergence(
                 test,
             )
         )
-    adjusted = holm([entry.test.p if entry.test else None for entry in found])
-    return [
-        entry
-        if entry.test is None
-        else Convergence(**{**vars(entry), "test": Test(entry.test.difference, entry.test.p, entry.test.runs, p)})
-        for entry, p in zip(found, adjusted, strict=True)
-    ]
+    tests = corrected([entry.test for entry in found])
+    return [replace(entry, test=test) for entry, test in zip(found, tests, strict=True)]
 
 
 def _curves(comparison: Comparison, arm: str, metric: str, strategy: str | None) -> dict[tuple[int, int], Any]:
-    """The metric after each epoch, of every run that has epochs."""
+    """Return the metric after each epoch, of every run that has epochs."""
     return {
         (record["repeat"], record["fold"]): np.array(
             [np.nan if epoch["valid"].get(metric) is None else epoch["valid"][metric] for epoch in record["history"]]
         )
-        for record in comparison.cells(arm, strategy)
+        for record in comparison.runs(arm, strategy)
         if record["status"] == DONE and record["history"]
     }

@@ -1,4 +1,4 @@
-"""Lines of a comparison: a value after each epoch, and a score over the number of images, with their spread."""
+"""Learning curves of a comparison: over epochs, and over the number of training images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medzoo.metrics.estimates import Estimate
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A line and how far the runs lie from it.
+    """The mean of a curve over runs, and their spread.
 
     Attributes:
         middle: ``float64 [E]`` mean over the runs after each epoch; NaN where undefined.
@@ -42,18 +42,18 @@ class Point:
 
 
 def epochs(comparison: Comparison, arm: str, metric: str | None, strategy: str | None = None) -> Band | None:
-    """A start's way over the epochs, on all training images.
+    """Return the learning curve over epochs, on all training images.
 
     Args:
-        comparison: What was run.
-        arm: The start.
+        comparison: The runs.
+        arm: The weights' name.
         metric: Measured on the held-out images after each epoch; ``None`` for the training loss.
         strategy: Default the first there is.
 
     Returns:
         Mean and spread over folds and seeds; ``None`` where nothing was trained in epochs.
     """
-    histories = [r["history"] for r in comparison.cells(arm, strategy) if r["status"] == DONE and r["history"]]
+    histories = [r["history"] for r in comparison.runs(arm, strategy) if r["status"] == DONE and r["history"]]
     lines = [[_at(epoch, metric) for epoch in history] for history in histories]
     if not any(np.isfinite(line).any() for line in lines):
         return None
@@ -66,7 +66,7 @@ def _at(epoch: Record, metric: str | None) -> float:
 
 
 def _band(lines: Sequence[Sequence[float]]) -> Band:
-    """Runs that stopped early count as long as they ran."""
+    """Average runs; those that stopped early count as long as they ran."""
     values = np.full((len(lines), max(map(len, lines))), np.nan)
     for row, line in zip(values, lines, strict=True):
         row[: len(line)] = line
@@ -79,20 +79,20 @@ def _band(lines: Sequence[Sequence[float]]) -> Band:
 
 
 def gain(comparison: Comparison, metric: str | None = None, strategy: str | None = None) -> dict[str, list[Point]]:
-    """What more labelled images bring, start by start.
+    """Return the learning curve over the number of training images, for each of the weights.
 
     Args:
-        comparison: What was run, with several fractions.
+        comparison: The runs, with several fractions.
         metric: Default the task's primary one.
         strategy: Default the first there is.
 
     Returns:
-        For each start a point for each share of the training images, the smallest first.
+        By name, a point for each share of the training images, the smallest first.
     """
     found: dict[str, list[Point]] = {arm: [] for arm in comparison.arms}
     for fraction in reversed(comparison.fractions):
         for row in comparison.table(metric, strategy, fraction):
-            done = [r for r in comparison.cells(row.arm, strategy, fraction) if r["status"] == DONE]
+            done = [r for r in comparison.runs(row.arm, strategy, fraction) if r["status"] == DONE]
             if done:
                 images = float(np.mean([record["train_images"] for record in done]))
                 found[row.arm].append(Point(images, row.estimate))

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: differences, curves, and what more images bring, each start in its own colour."""
+"""Figures of a comparison: differences, means and learning curves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from medzoo.comparison.comparison import Row
 from medzoo.comparison.curves import Band, Point
-from medzoo.comparison.styles import Look, Looks
+from medzoo.comparison.styles import Style, Styles
 from medzoo.comparison.verdict import verdict
 from medzoo.metrics.estimates import Estimate
 from medzoo.reporting.plots import drawn_text, tidy
 
-# Narrow enough to be read on a phone, where a picture is as wide as the screen.
+# Narrow enough to be read on a phone, where a figure is as wide as the screen.
 WIDE, HIGH = 6.0, 3.9
 ROW = 0.27  # inches for each line of a forest
 # Of a group of lines: over the grid and its intervals, from the left edge on.
@@ -26,13 +26,13 @@ HEADING: dict[str, Any] = {
 Groups = Mapping[str, Sequence[Row]]
 
 
-def forest(groups: Groups, looks: Looks, xlabel: str) -> Figure:
-    """Differences to the baseline with 95 % intervals, a line each; filled marks are decided.
+def forest(groups: Groups, styles: Styles, xlabel: str) -> Figure:
+    """Draw differences to the baseline with 95 % intervals, a line each; filled markers are decided.
 
     Args:
         groups: Rows under a heading each, such as a target's; one group needs no heading. Rows without a test are
             not drawn.
-        looks: Colour and mark of each start.
+        styles: Colour and marker of each name.
         xlabel: What the difference is.
     """
     tested = {title: [row for row in rows if row.test is not None] for title, rows in groups.items()}
@@ -41,7 +41,7 @@ def forest(groups: Groups, looks: Looks, xlabel: str) -> Figure:
         assert row.test is not None
         return row.test.difference, verdict(row.test).decided
 
-    figure, axes = _lines(tested, looks, difference)
+    figure, axes = _lines(tested, styles, difference)
     axes.axvline(0, color="0.45", linewidth=1, zorder=1)
     axes.set_xlabel(xlabel)
     left, right = axes.get_xlim()
@@ -50,20 +50,20 @@ def forest(groups: Groups, looks: Looks, xlabel: str) -> Figure:
     return figure
 
 
-def means(groups: Groups, looks: Looks, xlabel: str) -> Figure:
-    """Means with 95 % intervals, a line each, under a heading for each group.
+def means(groups: Groups, styles: Styles, xlabel: str) -> Figure:
+    """Draw means with 95 % intervals, a line each, under a heading for each group.
 
     Args:
         groups: Rows under a heading each, such as a strategy's.
-        looks: Colour and mark of each start.
+        styles: Colour and marker of each name.
         xlabel: What the mean is of.
     """
-    figure, axes = _lines(groups, looks, lambda row: (row.estimate, True))
+    figure, axes = _lines(groups, styles, lambda row: (row.estimate, True))
     axes.set_xlabel(xlabel)
     return figure
 
 
-def _lines(groups: Groups, looks: Looks, of: Callable[[Row], tuple[Estimate, bool]]) -> tuple[Figure, Any]:
+def _lines(groups: Groups, styles: Styles, of: Callable[[Row], tuple[Estimate, bool]]) -> tuple[Figure, Any]:
     heads = len(groups) > 1
     count = sum(len(rows) + heads for rows in groups.values())
     figure = Figure(figsize=(WIDE, 0.9 + ROW * max(count, 2)), layout="constrained")
@@ -77,7 +77,7 @@ def _lines(groups: Groups, looks: Looks, of: Callable[[Row], tuple[Estimate, boo
         for row in rows:
             names[place] = drawn_text(row.arm)
             estimate, filled = of(row)
-            _interval(axes, place, estimate, looks[row.arm], filled)
+            _interval(axes, place, estimate, styles[row.arm], filled)
             place += 1
     axes.set_yticks(list(names), list(names.values()), fontsize=9)
     axes.set_ylim(max(place, 1) - 0.4, -0.6)
@@ -88,8 +88,8 @@ def _lines(groups: Groups, looks: Looks, of: Callable[[Row], tuple[Estimate, boo
     return figure, axes
 
 
-def _interval(axes: Any, place: int, estimate: Estimate, look: Look, filled: bool) -> None:
-    colour = look.colour
+def _interval(axes: Any, place: int, estimate: Estimate, style: Style, filled: bool) -> None:
+    colour = style.colour
     if estimate.value is None:
         axes.text(0.5, place, "undefined", transform=axes.get_yaxis_transform(), ha="center", va="center", fontsize=8)
         return
@@ -98,7 +98,7 @@ def _interval(axes: Any, place: int, estimate: Estimate, look: Look, filled: boo
     face = colour if filled else "white"
     axes.plot(
         *(estimate.value, place),
-        look.mark,
+        style.marker,
         markersize=6.5,
         markerfacecolor=face,
         markeredgecolor=colour,
@@ -106,25 +106,30 @@ def _interval(axes: Any, place: int, estimate: Estimate, look: Look, filled: boo
     )
 
 
-def curves(bands: Mapping[str, Band], looks: Looks, ylabel: str) -> Figure:
-    """A line over the epochs for each start; the band is one standard deviation of the runs to either side.
+def curves(bands: Mapping[str, Band], styles: Styles, ylabel: str) -> Figure:
+    """Draw a curve over epochs for each set of weights; the band is one standard deviation of the runs.
 
     Args:
-        bands: What to draw, by start.
-        looks: Colour and mark of each start.
+        bands: The curves, by name.
+        styles: Colour and marker of each name.
         ylabel: What the lines are of.
     """
     figure, axes = _plot(ylabel, "epoch")
     for arm, band in bands.items():
-        look, epochs = looks[arm], range(1, len(band.middle) + 1)
+        style, epochs = styles[arm], range(1, len(band.middle) + 1)
         if band.runs > 1:
             axes.fill_between(
-                epochs, band.middle - band.spread, band.middle + band.spread, color=look.colour, alpha=0.13, linewidth=0
+                epochs,
+                band.middle - band.spread,
+                band.middle + band.spread,
+                color=style.colour,
+                alpha=0.13,
+                linewidth=0,
             )
         axes.plot(
             *(epochs, band.middle),
-            color=look.colour,
-            marker=look.mark,
+            color=style.colour,
+            marker=style.marker,
             markersize=4,
             markevery=max(1, len(band.middle) // 10),
             linewidth=1.7,
@@ -135,26 +140,28 @@ def curves(bands: Mapping[str, Band], looks: Looks, ylabel: str) -> Figure:
     return figure
 
 
-def gains(points: Mapping[str, Sequence[Point]], looks: Looks, ylabel: str) -> Figure:
-    """A line over the number of training images for each start, with 95 % intervals.
+def gains(points: Mapping[str, Sequence[Point]], styles: Styles, ylabel: str) -> Figure:
+    """Draw the metric over the number of training images, with 95 % intervals.
 
     Args:
-        points: What to draw, by start.
-        looks: Colour and mark of each start.
+        points: The curves, by name.
+        styles: Colour and marker of each name.
         ylabel: What the score is.
     """
     figure, axes = _plot(ylabel, "training images")
     axes.set_xscale("log")
     for place, (arm, line) in enumerate(points.items()):
         known = [(point.images, point.estimate) for point in line if point.estimate.value is not None]
-        look = looks[arm]
+        style = styles[arm]
         # Side by side, or the intervals would hide one another.
         x = [images * 1.025 ** (place - (len(points) - 1) / 2) for images, _ in known]
-        axes.plot(*(x, [e.value for _, e in known]), color=look.colour, marker=look.mark, markersize=5.5, linewidth=1.4)
+        axes.plot(
+            *(x, [e.value for _, e in known]), color=style.colour, marker=style.marker, markersize=5.5, linewidth=1.4
+        )
         axes.lines[-1].set_label(drawn_text(arm))
         for at, (_, e) in zip(x, known, strict=True):
             if e.low is not None:
-                axes.plot([at, at], [e.low, e.high], color=look.colour, linewidth=1.2, alpha=0.6)
+                axes.plot([at, at], [e.low, e.high], color=style.colour, linewidth=1.2, alpha=0.6)
     ticks = sorted({round(point.images) for line in points.values() for point in line})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
@@ -172,7 +179,7 @@ def _plot(ylabel: str, xlabel: str) -> tuple[Figure, Any]:
 
 
 def _legend(figure: Figure) -> None:
-    """Below the axes, where it hides nothing."""
+    """Add the legend below the axes, where it hides nothing."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     columns = 3 if max(map(len, labels), default=0) < 18 else 2
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)

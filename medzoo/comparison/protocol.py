@@ -1,4 +1,4 @@
-"""Which images train and which are measured on, the same for every start: what makes a comparison paired."""
+"""Training and test images of every run, the same for all weights: what makes a comparison paired."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PARTS = 20
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a data set.
+    """One split of a data set.
 
     Attributes:
-        repeat: Which of the repeated divisions.
+        repeat: Which of the repeated splits.
         fold: Which of its folds is held out; 0 where there is one.
         fraction: Share of the training images that is used.
         train: ``int64 [n]`` rows to train on.
@@ -39,11 +39,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is divided, and how often.
+    """How a data set is split, and how often.
 
     Attributes:
-        seeds: How many divisions; each has its own seed.
-        folds: Folds of each division: every image is measured on once. 1 holds out ``share``, as the paper does.
+        seeds: How many repeated splits; each has its own seed.
+        folds: Folds of each split: every image is measured on once. 1 holds out ``share``, as the paper does.
         share: Share held out where ``folds`` is 1.
         fractions: Shares of the training images to train on, to see what more labelled images would bring.
     """
@@ -70,14 +70,14 @@ class Protocol:
             )
 
     def splits(self, targets: NDArray[Any], groups: NDArray[np.str_]) -> Iterator[Fold]:
-        """All divisions, by patient and stratified by label.
+        """Yield all splits, by patient and stratified by label.
 
         Args:
             targets: ``[N, C]`` labels.
             groups: N patients.
 
         Yields:
-            Each division with each share of its training images.
+            Each split with each share of its training images.
 
         Raises:
             DataError: There are too few patients.

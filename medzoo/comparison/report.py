@@ -1,8 +1,7 @@
-"""A comparison as a page: ``report.html`` needs no other file, and its parts serve the study's page too."""
+"""The report of a comparison: ``report.html`` needs no other file; the study's report uses its parts."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,14 @@ from medzoo.comparison.comparison import Comparison, Row
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.curves import Band, epochs, gain
 from medzoo.comparison.runs import DONE
-from medzoo.comparison.styles import Looks, looks_of
+from medzoo.comparison.styles import Styles, assign_styles
 from medzoo.comparison.tables import csv_text, long_rows, markdown
 from medzoo.comparison.verdict import p_value, percent, signed, verdict
 from medzoo.core.atomic import write_json, write_text
-from medzoo.core.errors import MedzooError, UnknownNameError
-from medzoo.core.registry import unknown
+from medzoo.core.errors import MedzooError
+from medzoo.core.registry import Registry
 from medzoo.metrics.scores import TASK_METRICS
-from medzoo.reporting.html import WORDS
+from medzoo.reporting.html import WORDS, embedded
 from medzoo.reporting.plots import save_figure
 from medzoo.reporting.templates import render
 
@@ -31,138 +30,139 @@ CELLS = "cells"
 
 
 @dataclass(frozen=True)
-class View:
-    """What a page shows of a comparison, and how.
+class ComparisonView:
+    """A comparison with the metric and the styles that its report uses.
 
     Attributes:
-        comparison: What was run.
-        metric: The metric that it is judged by.
-        looks: Colour and mark of each start.
+        comparison: The runs.
+        metric: The metric of tables, figures and verdicts.
+        styles: Colour and marker of each name.
     """
 
     comparison: Comparison
     metric: str
-    looks: Looks
+    styles: Styles
 
     @classmethod
-    def of(cls, comparison: Comparison, metric: str | None = None, looks: Looks | None = None) -> View:
-        """A view by the task's primary metric, with looks for the starts there are, unless others are given."""
-        found = looks_of(comparison.arms, comparison.baseline) if looks is None else looks
+    def of(cls, comparison: Comparison, metric: str | None = None, styles: Styles | None = None) -> ComparisonView:
+        """Use the task's primary metric and a style for each name, unless others are given."""
+        found = assign_styles(comparison.arms, comparison.baseline) if styles is None else styles
         return cls(comparison, metric or comparison.primary, found)
 
     @property
     def label(self) -> str:
-        """What the metric is called."""
-        return WORDS[self.metric][0]
+        """Return the metric's name."""
+        return self.comparison.title(self.metric, WORDS[self.metric][0])
 
     def rows(self, strategy: str | None = None, fraction: float | None = None) -> list[Row]:
-        """The table by this view's metric."""
+        """Return the table by this view's metric."""
         return self.comparison.table(self.metric, strategy, fraction)
 
     def bands(self, metric: str | None) -> dict[str, Band]:
-        """The curves of the starts that have any; ``None`` for the training loss."""
+        """Return the curves over epochs by name, where there are any; ``None`` for the training loss."""
         found = {arm: epochs(self.comparison, arm, metric) for arm in self.comparison.arms}
         return {arm: band for arm, band in found.items() if band is not None}
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a comparison.
+class ComparisonFigure:
+    """One figure of a comparison.
 
     Attributes:
-        name: What it is called; its file is ``<name>.png``.
+        name: Its name; its file is ``<name>.png``.
         caption: What it shows and how to read it.
-        draw: Draws it.
-        there: Whether there is anything to draw.
+        draw: Draw it.
+        available: Return whether there is anything to draw.
     """
 
     name: str
     caption: str
-    draw: Callable[[View], Figure]
-    there: Callable[[View], bool]
+    draw: Callable[[ComparisonView], Figure]
+    available: Callable[[ComparisonView], bool]
 
 
-def _forest(view: View) -> Figure:
+def _forest(view: ComparisonView) -> Figure:
     groups = {strategy: view.rows(strategy) for strategy in view.comparison.strategies}
-    return plots.forest(groups, view.looks, f"{view.label}: difference to {view.comparison.baseline}")
+    return plots.forest(groups, view.styles, f"{view.label}: difference to {view.comparison.baseline}")
 
 
-def _means(view: View) -> Figure:
-    return plots.means({name: view.rows(name) for name in view.comparison.strategies}, view.looks, view.label)
+def _means(view: ComparisonView) -> Figure:
+    return plots.means({name: view.rows(name) for name in view.comparison.strategies}, view.styles, view.label)
 
 
-_GALLERY = (
-    Picture(
-        "curves",
-        "On held-out images after each epoch: mean over runs; the band is one standard deviation to either side.",
-        lambda view: plots.curves(view.bands(view.metric), view.looks, view.label),
-        lambda view: bool(view.bands(view.metric)),
-    ),
-    Picture(
-        "loss",
-        "Training loss over each epoch: mean over runs; the band is one standard deviation to either side.",
-        lambda view: plots.curves(view.bands(None), view.looks, "training loss"),
-        lambda view: bool(view.bands(None)),
-    ),
-    Picture(
-        "forest",
-        "Difference to the baseline with its 95 % interval, paired. Filled: decided. Open: too close to call.",
-        _forest,
-        lambda view: any(row.test for row in view.rows()),
-    ),
-    Picture(
-        "gain",
-        "What more labelled images bring: mean over runs with its 95 % interval.",
-        lambda view: plots.gains(gain(view.comparison, view.metric), view.looks, view.label),
-        lambda view: len(view.comparison.fractions) > 1,
-    ),
-    Picture(
-        "means",
-        "Ways to fine-tune, side by side: mean over runs with its 95 % interval.",
-        _means,
-        lambda view: len(view.comparison.strategies) > 1,
-    ),
+FIGURES: Registry[ComparisonFigure] = Registry(
+    "figure",
+    [
+        ComparisonFigure(
+            "curves",
+            "On held-out images after each epoch: mean over runs; the band is one standard deviation to either side.",
+            lambda view: plots.curves(view.bands(view.metric), view.styles, view.label),
+            lambda view: bool(view.bands(view.metric)),
+        ),
+        ComparisonFigure(
+            "loss",
+            "Training loss over each epoch: mean over runs; the band is one standard deviation to either side.",
+            lambda view: plots.curves(view.bands(None), view.styles, "training loss"),
+            lambda view: bool(view.bands(None)),
+        ),
+        ComparisonFigure(
+            "forest",
+            "Difference to the baseline with its 95 % interval, paired. Filled: decided. Open: too close to call.",
+            _forest,
+            lambda view: any(row.test for row in view.rows()),
+        ),
+        ComparisonFigure(
+            "gain",
+            "The metric over the number of training images: mean over runs with its 95 % interval.",
+            lambda view: plots.gains(gain(view.comparison, view.metric), view.styles, view.label),
+            lambda view: len(view.comparison.fractions) > 1,
+        ),
+        ComparisonFigure(
+            "means",
+            "Fine-tuning strategies: mean over runs with its 95 % interval.",
+            _means,
+            lambda view: len(view.comparison.strategies) > 1,
+        ),
+    ],
 )
 
 
-def draw(view: View, what: str) -> Figure:
-    """Draw one picture.
+def draw(view: ComparisonView, what: str) -> Figure:
+    """Draw one figure.
 
     Args:
-        view: What to show.
+        view: The comparison.
         what: ``curves``, ``loss``, ``forest``, ``gain`` or ``means``.
 
     Raises:
-        UnknownNameError: There is no such picture.
-        MedzooError: There is nothing to draw in it.
+        UnknownNameError: There is no such figure.
+        MedzooError: It is not available.
     """
-    found = {picture.name: picture for picture in _GALLERY}
-    if what not in found:
-        raise UnknownNameError(unknown("picture", what, list(found)))
-    if not found[what].there(view):
-        there = ", ".join(picture.name for picture in _GALLERY if picture.there(view))
-        raise MedzooError(f"there is no picture {what!r} of this comparison; drawable: {there or 'none'}")
-    return found[what].draw(view)
+    figure = FIGURES[what]
+    if not figure.available(view):
+        names = ", ".join(other.name for other in FIGURES.values() if other.available(view))
+        raise MedzooError(f"figure {what!r} is not available for this comparison; available: {names or 'none'}")
+    return figure.draw(view)
 
 
-def body(view: View, folder: Path) -> str:
-    """Everything about one data set as HTML, to stand below a heading of the second level.
+def body(view: ComparisonView, folder: Path) -> str:
+    """Render everything about one data set as HTML, to stand below a heading of the second level.
 
     Args:
-        view: What to show.
-        folder: The pictures are written here as PNG, beside standing in the HTML.
+        view: The comparison.
+        folder: The figures are also written here as PNG.
     """
     comparison = view.comparison
-    drawn = []
-    for picture in _GALLERY:
-        if picture.there(view):
-            file = save_figure(picture.draw(view), folder / f"{picture.name}.png")
-            drawn.append((picture, embedded(file)))
+    figures = []
+    for figure in FIGURES.values():
+        if figure.available(view):
+            file = save_figure(figure.draw(view), folder / f"{figure.name}.png")
+            figures.append((figure, embedded(file.read_bytes())))
     return render(
         "comparison_body.html",
         view=view,
         tables=[(strategy, table(view, strategy)) for strategy in comparison.strategies],
-        pictures=drawn,
+        figures=figures,
         convergence=[
             (entry, None if entry.test is None else verdict(entry.test))
             for entry in convergence(comparison, view.metric)
@@ -172,45 +172,43 @@ def body(view: View, folder: Path) -> str:
             for strategy in comparison.strategies
             for fraction in comparison.fractions[1:]
         ],
-        metrics=[(*WORDS[name], comparison.table(name)) for name in TASK_METRICS[comparison.data.task].overall],
-        division=division(comparison),
+        metrics=[
+            (comparison.title(name, WORDS[name][0]), *WORDS[name][1:], comparison.table(name))
+            for name in TASK_METRICS[comparison.data.task].overall
+        ],
+        split=split_text(comparison),
         failures=failed(comparison),
         p_value=p_value,
     )
 
 
-def table(view: View, strategy: str | None = None, fraction: float | None = None) -> str:
-    """Means, differences to the baseline, p-values and verdicts as an HTML table."""
+def table(view: ComparisonView, strategy: str | None = None, fraction: float | None = None) -> str:
+    """Render means, differences to the baseline, p-values and verdicts as an HTML table."""
     rows = [(row, None if row.test is None else verdict(row.test)) for row in view.rows(strategy, fraction)]
     return render("comparison_table.html", view=view, rows=rows, p_value=p_value)
 
 
-def embedded(file: Path) -> str:
-    """A PNG file as the address of an ``img``."""
-    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
-
-
-def division(comparison: Comparison) -> str:
-    """How the data set was divided, in words."""
+def split_text(comparison: Comparison) -> str:
+    """Describe how the data set was split."""
     first = comparison.records[0]
     seeds = len({record["repeat"] for record in comparison.records})
     folds = len({record["fold"] for record in comparison.records})
     by = "by patient" if comparison.data.patients else "by image (no patients are known)"
-    times = "once" if seeds == 1 else f"{seeds} times over"
+    times = "once" if seeds == 1 else f"{seeds} times"
     if folds > 1:
-        how = f"Divided {times} into {folds} folds {by}, stratified by label: each image is measured on once a division"
+        how = f"Split {times} into {folds} folds {by}, stratified by label: each image is measured on once a split"
     else:
-        how = f"Divided {times} {by}, stratified by label ({first['scheme']}): the same images for all starts"
+        how = f"Split {times} {by}, stratified by label ({first['scheme']}): the same images for all weights"
     done = [record for record in comparison.records if record["status"] == DONE and record["fraction"] == 1]
     if not done:
         return f"{how}."
     train = round(sum(record["train_images"] for record in done) / len(done))
     held_out = round(sum(len(record["rows"]) for record in done) / len(done))
-    return f"{how}; {train:,} images to train on and {held_out:,} to measure on in the mean."
+    return f"{how}; on average {train:,} training and {held_out:,} held-out images."
 
 
-def sentences(view: View) -> list[str]:
-    """What was found, in one plain sentence for each start and strategy."""
+def sentences(view: ComparisonView) -> list[str]:
+    """Return the result in one plain sentence for each set of weights and strategy."""
     found = []
     base = view.comparison.baseline
     for strategy in view.comparison.strategies:
@@ -218,8 +216,8 @@ def sentences(view: View) -> list[str]:
         for row in view.rows(strategy):
             if row.test is None:
                 continue
-            said = verdict(row.test)
-            than = f"{said.word} than {base}" if said.decided else str(said)
+            judged = verdict(row.test)
+            than = f"{judged.word} than {base}" if judged.decided else str(judged)
             found.append(f"{row.arm}{how}: {than}. {view.label} {signed(row.test.difference)}.")
     return found
 
@@ -228,7 +226,7 @@ def check_replaceable(folder: Path) -> None:
     """Refuse to write among anything but an earlier comparison, or the runs that one keeps.
 
     Raises:
-        MedzooError: A file, or a folder of other things, stands there.
+        MedzooError: A file, or a folder of other things, is there.
     """
     if folder.is_dir():
         others = {path.name for path in folder.iterdir()} - {PAGE, TABLE, CSV, JSON, PICTURES, CELLS}
@@ -242,13 +240,13 @@ def save(comparison: Comparison, folder: Path) -> Path:
     """Write ``report.html``, ``table.md``, ``table.csv``, ``comparison.json`` and the folder ``pictures``.
 
     Returns:
-        The page.
+        The report.
 
     Raises:
-        MedzooError: Something else than an earlier comparison stands there.
+        MedzooError: Something else than an earlier comparison is there.
     """
     check_replaceable(folder)
-    view = View.of(comparison)
+    view = ComparisonView.of(comparison)
     write_json(folder / JSON, comparison.to_dict())
     write_text(folder / TABLE, markdown(comparison))
     write_text(folder / CSV, csv_text(long_rows(comparison)))
@@ -257,7 +255,7 @@ def save(comparison: Comparison, folder: Path) -> Path:
         view=view,
         sentences=sentences(view),
         body=body(view, folder / PICTURES),
-        starts={record["arm"]: record for record in comparison.records},
+        weights={record["arm"]: record for record in comparison.records},
         style=style(),
     )
     write_text(folder / PAGE, page)
@@ -265,12 +263,12 @@ def save(comparison: Comparison, folder: Path) -> Path:
 
 
 def style() -> str:
-    """The look of such pages, as CSS."""
+    """Return the CSS of comparison reports."""
     return render("finetuned.css") + render("comparison.css")
 
 
 def failed(comparison: Comparison) -> Sequence[str]:
-    """The runs that failed, in words."""
+    """Describe the runs that failed."""
     return [
         f"{r['arm']}, {r['strategy']}, seed {r['repeat']}, fold {r['fold']}, {percent(r['fraction'])}: {r['error']}"
         for r in comparison.failures

@@ -1,4 +1,4 @@
-"""What ``medzoo.compare`` returns: a comparison that draws itself and writes its report."""
+"""The result of ``medzoo.compare``: a comparison with its figures and its report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import overload
 from matplotlib.figure import Figure
 
 from medzoo.comparison.comparison import Comparison
-from medzoo.comparison.report import View, draw, save
+from medzoo.comparison.report import ComparisonView, draw, save
 from medzoo.reporting.plots import save_figure
 
 
 class ComparisonResult(Comparison):
-    """Several starts on one data set, with pictures and a report; its numbers are those of ``Comparison``."""
+    """A comparison of pretrained weights on one data set, with figures and a report."""
 
     @overload
     def plot(self, path: None = None, what: str = "forest") -> Figure: ...
@@ -22,7 +22,7 @@ class ComparisonResult(Comparison):
     def plot(self, path: str | Path, what: str = "forest") -> Path: ...
 
     def plot(self, path: str | Path | None = None, what: str = "forest") -> Figure | Path:
-        """Draw what was found.
+        """Draw one figure.
 
         Args:
             path: The PNG file to write; by default nothing is written.
@@ -33,19 +33,19 @@ class ComparisonResult(Comparison):
             The file; without ``path`` the matplotlib figure, which a notebook shows.
 
         Raises:
-            MedzooError: There is no such picture, or nothing to draw in it.
+            MedzooError: There is no such figure, or it is not available.
         """
-        figure = draw(View.of(self), what)
+        figure = draw(ComparisonView.of(self), what)
         return figure if path is None else save_figure(figure, Path(path))
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``report.html`` (one page with everything), ``table.md``, ``table.csv`` (all metrics, strategies and
+        """Write ``report.html`` (everything in one file), ``table.md``, ``table.csv`` (all metrics, strategies and
         shares of the images), ``comparison.json`` (every run with its predictions) and the folder ``pictures``.
 
         Args:
             folder: Made where missing; files of these names are replaced, others stay.
 
         Returns:
-            The page.
+            The report.
         """
         return save(self, Path(folder))

@@ -1,4 +1,4 @@
-"""A cell of a comparison: one start, fine-tuned in one way on one division of a data set."""
+"""A run of a comparison: one weight, fine-tuned with one strategy on one split of a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medzoo._version import __version__
 from medzoo.comparison.protocol import Fold
@@ -22,43 +21,44 @@ from medzoo.engine.interrupts import Stopped
 from medzoo.finetuning.finetune import finetune
 
 DONE, FAILED = "done", "failed"
-# Of the fine-tuning's own seed: repeats and folds differ in order, head and augmentation; starts do not.
+# Of the fine-tuning's own seed: repeats and folds differ in order, head and augmentation; weights do not.
 FOLDS_OF_A_REPEAT = 1000
 
 
 @dataclass(frozen=True)
-class Start:
-    """What fine-tuning begins from.
+class ComparedWeights:
+    """Pretrained weights of a comparison.
 
     Attributes:
-        arm: What it is called in tables: the weight's name, or an arm of the study.
+        name: Their name in tables: the weight's own, or an arm of the study.
         weight: The weight's name.
-        folder: Its bundle.
-        sha256: Of its weights.
+        folder: The bundle.
+        sha256: Digest of the weights.
     """
 
-    arm: str
+    name: str
     weight: str
     folder: Path
     sha256: str
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run, told by everything that its outcome depends on.
+class Run:
+    """One run: everything that its outcome depends on.
 
     Attributes:
-        start: What it begins from.
+        weights: The pretrained weights.
         data: Name of the data set.
         fingerprint: Of the data set's images, labels and patients.
-        strategy: How it is fine-tuned.
-        split: Which images.
-        scheme: How the division was made: seeds of the same number divide alike only within it.
+        strategy: The fine-tuning strategy.
+        split: Training and test images.
+        scheme: How the split was made: equal seeds give equal splits only within one scheme.
         image_size: Side of the network's input in pixels.
         options: Other options of ``medzoo.finetune``.
+        positive: The positive class of a ``binary`` task; empty for the last, which leaves ids as they were before.
     """
 
-    start: Start
+    weights: ComparedWeights
     data: str
     fingerprint: str
     strategy: str
@@ -66,17 +66,18 @@ class Cell:
     scheme: str
     image_size: int
     options: Mapping[str, Any]
+    positive: str = ""
 
     @property
     def seed(self) -> int:
-        """The fine-tuning's seed: the same for all starts, so that they differ in the start alone."""
+        """Return the fine-tuning's seed: the same for all weights."""
         return self.split.repeat * FOLDS_OF_A_REPEAT + self.split.fold
 
     def describe(self) -> dict[str, Any]:
-        """What the cell is, for its record; its id is a hash of this, the arm's name apart."""
+        """Return the run's description for its record; the id is its hash, which leaves out the name in tables."""
         return {
-            "weight": self.start.weight,
-            "sha256": self.start.sha256,
+            "weight": self.weights.weight,
+            "sha256": self.weights.sha256,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "strategy": self.strategy,
@@ -87,24 +88,25 @@ class Cell:
             "seed": self.seed,
             "image_size": self.image_size,
             "options": dict(sorted(self.options.items())),
+            **({"positive": self.positive} if self.positive else {}),
         }
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits: another weight, data set, division, strategy, option or seed is another cell."""
+        """Return 16 hexadecimal digits: another weight, data set, split, strategy, option or seed is another run."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def run(cell: Cell, examples: Examples, device: str | None = None) -> dict[str, Any]:
-    """Fine-tune a start and measure it; whatever goes wrong becomes part of the record.
+def execute(run: Run, examples: Examples, device: str | None = None) -> dict[str, Any]:
+    """Fine-tune and measure; an error becomes part of the record.
 
     Args:
-        cell: What to do.
+        run: The run.
         examples: The whole data set.
-        device: Where.
+        device: As in ``compare``.
 
     Returns:
-        The cell's record, for JSON: what it is, ``status``, and either ``error`` or what was found: ``probabilities``
+        The run's record for JSON: its description, ``status``, and either ``error`` or the outcome: ``probabilities``
         of the held-out images, ``history``, ``train_images``, ``seconds``.
 
     Raises:
@@ -112,56 +114,47 @@ def run(cell: Cell, examples: Examples, device: str | None = None) -> dict[str, 
     """
     started = time.perf_counter()
     try:
-        found = _outcome(cell, examples, device)
-    except Stopped:  # Ctrl-C and SIGTERM mean all of it
+        found = _outcome(run, examples, device)
+    except Stopped:  # stops the whole comparison
         raise
-    # Whatever a network, a driver or a disk does to a cell must not stop the others; what happened is kept and told.
+    # An error of one run must not stop the others; it is recorded and reported.
     except Exception as error:  # noqa: BLE001
         detail = str(error) if isinstance(error, MedzooError) else traceback.format_exc()
-        return failure(cell, str(error) or type(error).__name__, detail)
-    return {**_head(cell), "status": DONE, **found, "seconds": round(time.perf_counter() - started, 2)}
+        return failure(run, str(error) or type(error).__name__, detail)
+    return {**_head(run), "status": DONE, **found, "seconds": round(time.perf_counter() - started, 2)}
 
 
-def failure(cell: Cell, error: str, detail: str = "") -> dict[str, Any]:
-    """The record of a cell that failed."""
-    return {**_head(cell), "status": FAILED, "error": error, "detail": detail or error}
+def failure(run: Run, error: str, detail: str = "") -> dict[str, Any]:
+    """Return the record of a run that failed."""
+    return {**_head(run), "status": FAILED, "error": error, "detail": detail or error}
 
 
-def _head(cell: Cell) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "kind": "cell",
-        "id": cell.id,
-        "medzoo": __version__,
-        "arm": cell.start.arm,
-        **cell.describe(),
-    }
+def _head(run: Run) -> dict[str, Any]:
+    head = {"schema": 1, "kind": "cell", "id": run.id, "medzoo": __version__, "arm": run.weights.name}
+    return {**head, **run.describe()}
 
 
-def _outcome(cell: Cell, examples: Examples, device: str | None) -> dict[str, Any]:
-    rows = np.sort(np.concatenate([cell.split.train, cell.split.test]))
+def _outcome(run: Run, examples: Examples, device: str | None) -> dict[str, Any]:
+    rows = np.sort(np.concatenate([run.split.train, run.split.test]))
     mine = examples if len(rows) == len(examples) else examples.take(rows)
-    mine = replace(mine, splits=None)  # the data's own split has no say in a division made here
-    held_out = np.isin(rows, cell.split.test)
+    mine = replace(mine, splits=None)  # the data's own split is not used
+    held_out = np.isin(rows, run.split.test)
     report = finetune(
-        cell.start.folder,
+        run.weights.folder,
         mine,
         validation=held_out,
-        strategy=cell.strategy,
-        image_size=cell.image_size,
-        seed=cell.seed,
+        strategy=run.strategy,
+        image_size=run.image_size,
+        seed=run.seed,
         device=device,
-        **cell.options,
+        positive=(run.positive or examples.classes[-1]) if examples.task == "binary" else None,
+        **run.options,
     )
     return {
         "rows": rows[held_out].tolist(),
-        "probabilities": _rounded(report.probabilities),
+        # Six digits: far below what one image changes, and half the size.
+        "probabilities": np.round(report.probabilities.astype(np.float64), 6).tolist(),
         "history": report.history,
         "settings": report.settings,
-        "train_images": len(cell.split.train),
+        "train_images": len(run.split.train),
     }
-
-
-def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
-    """Six digits: far below what one image changes, and half the size."""
-    return np.round(values.astype(np.float64), 6).tolist()

@@ -1,9 +1,9 @@
-"""Is one start better than another? Means, intervals and tests over folds and seeds that share their images."""
+"""Means, intervals and tests over folds and seeds that share their images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,15 @@ from medzoo.metrics.estimates import Estimate
 
 
 @dataclass(frozen=True)
-class Test:
-    """A start against the baseline.
+class PairedTest:
+    """The paired test of pretrained weights against the baseline.
 
     Attributes:
         difference: Mean difference over paired runs, with its 95 % interval.
-        p: Two-sided p-value of "no difference"; ``None`` where it cannot be told.
-        adjusted: The p-value corrected for the number of starts compared.
+        p: Two-sided p-value of "no difference"; ``None`` where it is undefined.
+        adjusted: The p-value corrected for the number of comparisons.
         runs: Pairs of runs.
     """
-
-    __test__ = False  # pytest takes classes of this name for tests
 
     difference: Estimate
     p: float | None
@@ -33,7 +31,7 @@ class Test:
 
 
 def corrected_mean(values: Sequence[float] | NDArray[Any], ratio: float) -> tuple[Estimate, float | None]:
-    """Mean of what several runs on overlapping images found, its 95 % interval, and a test of "the mean is 0".
+    """Return the mean over runs on overlapping images, its 95 % interval, and a test of "the mean is 0".
 
     Runs of a repeated cross-validation share most of their training images, so that their spread understates the
     uncertainty; the variance of the mean is taken as ``(1/n + ratio)`` times their variance instead of ``1/n`` times.
@@ -70,8 +68,14 @@ def corrected_mean(values: Sequence[float] | NDArray[Any], ratio: float) -> tupl
     return Estimate(mean, mean - reach, mean + reach, why), p
 
 
+def corrected(tests: Sequence[PairedTest | None]) -> list[PairedTest | None]:
+    """Return tests with their p-values adjusted for all of them (Holm)."""
+    adjusted = holm([test.p if test else None for test in tests])
+    return [test and replace(test, adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
+
+
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """p-values corrected for being several: the chance of any false alarm among them stays at 5 %.
+    """Correct p-values for multiple comparisons: the chance of any false alarm among them stays at 5 %.
 
     Args:
         p: p-values; ``None`` where there is none, which counts as no comparison.

@@ -1,4 +1,4 @@
-"""One colour and one mark for each start, the same in every picture."""
+"""One colour and one marker for each set of weights, the same in every figure."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a start is drawn.
+class Style:
+    """The style of one set of weights in figures.
 
     Attributes:
         colour: As matplotlib and HTML take it.
-        mark: matplotlib's marker: whoever cannot tell the colours apart goes by it.
+        marker: matplotlib's marker, for readers who cannot distinguish the colours.
     """
 
     colour: str
-    mark: str
+    marker: str
 
 
 # Grey for what the others are compared with; then colours that differ for colour-blind readers too and in lightness
 # (Okabe and Ito, 2008), of which neighbours make a light and a dark one of a kind.
-BASELINE = Look("#555555", "o")
+BASELINE = Style("#555555", "o")
 OTHERS = (
-    Look("#E69F00", "^"),
-    Look("#D55E00", "s"),
-    Look("#56B4E9", "v"),
-    Look("#0072B2", "D"),
-    Look("#009E73", "P"),
-    Look("#CC79A7", "X"),
-    Look("#7A5195", "<"),
-    Look("#A6761D", ">"),
+    Style("#E69F00", "^"),
+    Style("#D55E00", "s"),
+    Style("#56B4E9", "v"),
+    Style("#0072B2", "D"),
+    Style("#009E73", "P"),
+    Style("#CC79A7", "X"),
+    Style("#7A5195", "<"),
+    Style("#A6761D", ">"),
 )
 
-Looks = Mapping[str, Look]
+Styles = Mapping[str, Style]
 
 
-def looks_of(arms: Sequence[str], baseline: str) -> Looks:
-    """Give each start its look.
+def assign_styles(arms: Sequence[str], baseline: str) -> Styles:
+    """Assign a style to each name.
 
     Args:
-        arms: All starts; a subset drawn elsewhere keeps its looks if this is given all of them.
-        baseline: The start that the others are compared with.
+        arms: All names; a subset drawn elsewhere keeps its styles if this is given all of them.
+        baseline: The name that the others are compared with.
 
     Returns:
-        A look by start; after eight they begin anew.
+        A style by name; they repeat after eight.
 
     Example:
-        >>> looks_of(["a", "b"], "a")["a"].colour
+        >>> assign_styles(["a", "b"], "a")["a"].colour
         '#555555'
     """
     others = [arm for arm in arms if arm != baseline]

@@ -1,4 +1,4 @@
-"""A comparison's numbers as tables for other programs and for reading: CSV and Markdown."""
+"""Tables of a comparison: CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medzoo.comparison.comparison import Comparison, Row
+from medzoo.comparison.statistics import PairedTest
 from medzoo.comparison.verdict import p_value, percent, signed, verdict
+from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.scores import TASK_METRICS
 from medzoo.reporting.templates import plain
 
-DIGITS = 6  # more say nothing, and differ from machine to machine
+DIGITS = 6  # more are noise, and differ between machines
 
 
 def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """One row for each metric of each start, strategy and share of the training images.
+    """Return one row for each metric, strategy, share of the training images, and set of weights.
 
     Args:
-        comparison: What was run.
+        comparison: The runs.
 
     Returns:
-        Rows with ``strategy``, ``fraction``, ``metric``, ``start``, ``runs``, ``failed``, ``mean``, ``low``, ``high``
-        and, but for the baseline, ``difference``, its ``difference_low`` and ``difference_high``, ``p`` and
-        ``p_holm``; ``None`` where undefined.
+        Rows with ``strategy``, ``fraction``, ``metric``, ``start`` (the weights), ``runs``, ``failed``, ``mean``,
+        ``low``, ``high`` and, but for the baseline, ``difference``, its ``difference_low`` and ``difference_high``,
+        ``p`` and ``p_holm``; ``None`` where undefined.
     """
     return [
         {"strategy": strategy, "fraction": fraction, "metric": metric, **_numbers(row)}
@@ -36,29 +38,23 @@ def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _numbers(row: Row) -> dict[str, Any]:
-    test = row.test
-    difference = None if test is None else test.difference
-    return {
-        "start": row.arm,
-        "runs": row.runs,
-        "failed": row.failed,
-        "mean": _short(row.estimate.value),
-        "low": _short(row.estimate.low),
-        "high": _short(row.estimate.high),
-        "difference": None if difference is None else _short(difference.value),
-        "difference_low": None if difference is None else _short(difference.low),
-        "difference_high": None if difference is None else _short(difference.high),
-        "p": None if test is None else _short(test.p),
-        "p_holm": None if test is None else _short(test.adjusted),
+    test = row.test or PairedTest(Estimate(None, None, None), None, 0)
+    numbers = {
+        "mean": row.estimate.value,
+        "low": row.estimate.low,
+        "high": row.estimate.high,
+        "difference": test.difference.value,
+        "difference_low": test.difference.low,
+        "difference_high": test.difference.high,
+        "p": test.p,
+        "p_holm": test.adjusted,
     }
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+    short = {name: None if value is None else round(value, DIGITS) for name, value in numbers.items()}
+    return {"start": row.arm, "runs": row.runs, "failed": row.failed, **short}
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    r"""Rows as CSV; what is undefined is an empty cell.
+    r"""Format rows as CSV; undefined values are empty.
 
     Example:
         >>> csv_text([{"start": "a", "mean": 0.5, "p": None}])
@@ -72,27 +68,26 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def markdown(comparison: Comparison, metric: str | None = None) -> str:
-    """Means, differences and verdicts of every strategy and share of the training images, as Markdown.
+    """Format means, differences and verdicts of every strategy and share of the training images as Markdown.
 
     Args:
-        comparison: What was run.
+        comparison: The runs.
         metric: Default the task's primary one.
     """
     metric = metric or comparison.primary
+    title = plain(comparison.title(metric))
     parts = []
     for strategy in comparison.strategies:
         for fraction in comparison.fractions:
             share = "" if fraction == 1 else f", {percent(fraction)} of the training images"
-            parts.append(
-                f"{plain(comparison.data.name)}, {strategy}{share}: {metric}, mean over runs (95 % interval)\n"
-            )
-            parts.append(_table(comparison.table(metric, strategy, fraction), metric, comparison.baseline))
+            parts.append(f"{plain(comparison.data.name)}, {strategy}{share}: {title}, mean over runs (95 % interval)\n")
+            parts.append(_table(comparison.table(metric, strategy, fraction), title, comparison.baseline))
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[Row], metric: str, baseline: str) -> str:
+def _table(rows: Sequence[Row], title: str, baseline: str) -> str:
     lines = [
-        f"| start | {metric} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
+        f"| weights | {title} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

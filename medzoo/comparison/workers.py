@@ -1,4 +1,4 @@
-"""Cells run side by side, each kept as soon as it is done: nothing is run twice, and a failure stops only itself."""
+"""Parallel execution of runs: each is kept as soon as it is done, and a failure stops only itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from medzoo.comparison.runs import DONE, Cell, failure, run
+from medzoo.comparison.runs import DONE, Run, execute, failure
 from medzoo.core.atomic import write_json
 from medzoo.core.errors import RunError
 from medzoo.core.registry import unknown
@@ -22,16 +22,16 @@ from medzoo.engine.runtime import best_device
 
 BACKENDS = ("loky", "dask", "ray", "sequential")
 
-# Called with each cell's record as soon as there is one.
+# Called with each run's record as soon as it is finished.
 OnResult = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who runs the cells.
+    """Parallel workers.
 
     Attributes:
-        jobs: Cells at a time. Several on one GPU share it, and each may use its part of the memory.
+        jobs: Runs at a time. Several on one GPU share it, and each may use its part of the memory.
         backend: joblib's: ``loky`` (processes of this machine), ``dask`` or ``ray`` (several machines; their client or
             cluster is the one that is connected when the comparison starts), ``sequential``.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one. Several GPUs are taken in turn.
@@ -48,91 +48,88 @@ class Workers:
             raise RunError(unknown("backend", self.backend, BACKENDS))
 
     def device_of(self, number: int) -> str | None:
-        """Where the cell of a number runs: GPUs in turn, unless one is named."""
+        """Return the device of run ``number``: GPUs in turn, unless one is named."""
         where = best_device(self.device)
         if where.type != "cuda" or where.index is not None or torch.cuda.device_count() < 2:
             return self.device
         return f"cuda:{number % torch.cuda.device_count()}"
 
 
-def run_cells(
-    cells: Sequence[Cell], examples: Examples, folder: Path | None, workers: Workers, on_result: OnResult
+def run_all(
+    runs: Sequence[Run], examples: Examples, folder: Path | None, workers: Workers, on_result: OnResult
 ) -> list[dict[str, Any]]:
-    """Run those cells that are not done yet.
+    """Execute the runs that are not done yet.
 
     Args:
-        cells: What to run.
+        runs: All runs.
         examples: Their data set.
         folder: Where each record is kept, as ``<id>.json``, and looked for; ``None`` keeps none.
-        workers: Who runs them.
-        told: Called with each new record.
+        workers: The workers.
+        on_result: Called with each new record.
 
     Returns:
-        The records of all cells, in their order; a failed one is not kept on disk and runs again next time.
+        The records of all runs, in their order; a failed one is not kept on disk and runs again next time.
 
     Raises:
         RunError: The backend is not installed.
     """
-    records = {cell.id: record for cell in cells if folder and (record := _kept(folder / f"{cell.id}.json"))}
-    left = [cell for cell in cells if cell.id not in records]
+    records = {run.id: record for run in runs if folder and (record := _kept(folder / f"{run.id}.json"))}
+    left = [run for run in runs if run.id not in records]
     for record in _run(left, examples, workers):
         if folder is not None and record["status"] == DONE:
             write_json(folder / f"{record['id']}.json", record)
         records[record["id"]] = record
         on_result(record)
-    # An arm's name is not part of a cell: the same weight may stand under two names.
-    return [{**records[cell.id], "arm": cell.start.arm} for cell in cells]
+    # The name in tables is not part of a run: the same weight may have two names.
+    return [{**records[run.id], "arm": run.weights.name} for run in runs]
 
 
-def _kept(file: Path) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return record
+def _kept(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _run(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Any:
-    if workers.jobs == 1 or workers.backend == "sequential" or len(cells) < 2:
-        return (run(cell, examples, workers.device_of(number)) for number, cell in enumerate(cells))
+def _run(runs: Sequence[Run], examples: Examples, workers: Workers) -> Any:
+    if workers.jobs == 1 or workers.backend == "sequential" or len(runs) < 2:
+        return (execute(run, examples, workers.device_of(number)) for number, run in enumerate(runs))
     _register(workers.backend)
-    return _side_by_side(cells, examples, workers)
+    return _side_by_side(runs, examples, workers)
 
 
-def _side_by_side(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
-    """Run cells in other processes; where one is killed (for memory, say), those that it left run alone."""
-    left = {cell.id: cell for cell in cells}
+def _side_by_side(runs: Sequence[Run], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
+    """Run in other processes; where one is killed (for lack of memory, say), the runs that are left run one by one."""
+    left = {run.id: run for run in runs}
     try:
-        for record in _elsewhere(cells, examples, workers):
+        for record in _elsewhere(runs, examples, workers):
             del left[record["id"]]
             yield record
     except TerminatedWorkerError:
-        for cell in left.values():
+        for run in left.values():
             try:
-                yield from _elsewhere([cell], examples, workers)
+                yield from _elsewhere([run], examples, workers)
             except TerminatedWorkerError:
-                yield failure(cell, "its process was killed; is there enough memory?")
+                yield failure(run, "its process was killed; is there enough memory?")
 
 
-def _elsewhere(cells: Sequence[Cell], examples: Examples, workers: Workers) -> Any:
+def _elsewhere(runs: Sequence[Run], examples: Examples, workers: Workers) -> Any:
     threads = max(1, (os.cpu_count() or 1) // workers.jobs)
-    # Two at least: joblib runs a single job in this process, which a killed one must not take along.
+    # Two at least: joblib runs a single job in this process, which must survive a killed one.
     parallel = Parallel(n_jobs=max(2, workers.jobs), backend=workers.backend, return_as="generator_unordered")
     return parallel(
-        delayed(_run_elsewhere)(cell, examples, workers.device_of(number), threads, workers.jobs)
-        for number, cell in enumerate(cells)
+        delayed(_run_elsewhere)(run, examples, workers.device_of(number), threads, workers.jobs)
+        for number, run in enumerate(runs)
     )
 
 
-def _run_elsewhere(cell: Cell, examples: Examples, device: str | None, threads: int, jobs: int) -> dict[str, Any]:
-    torch.set_num_threads(threads)  # all cores for each of several jobs would stand in each other's way
+def _run_elsewhere(run: Run, examples: Examples, device: str | None, threads: int, jobs: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)  # several jobs must not oversubscribe the cores
     where = best_device(device)
     if where.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(1 / jobs, where)
-    return run(cell, examples, device)
+    return execute(run, examples, device)
 
 
 def _register(backend: str) -> None:
-    """joblib brings loky; Dask and Ray bring their own."""
+    """Register Dask's or Ray's backend; loky is joblib's own."""
     try:
         if backend == "dask":
             import distributed  # noqa: F401

@@ -17,6 +17,7 @@ from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.holdout import hold_out, open_validation
 from medzoo.data.opening import open_dataset
+from medzoo.data.positive import choose_positive
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.loader import Loader, Part
@@ -46,6 +47,7 @@ def finetune(
     *,
     validation: float | Any = None,
     task: str | None = None,
+    positive: str | None = None,
     strategy: str = "full",
     head: str = "mlp",
     epochs: int = 20,
@@ -81,6 +83,8 @@ def finetune(
         validation: What is held out: ``None`` for the data's own split where it has one, else a fifth; a share (by
             patient, where patients are known), a data set of its own, or a boolean mask ``[N]``.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
+        positive: The positive class of a ``binary`` task. Default: the one beside a healthy class by name (normal, no
+            finding, benign, negative, 0, ...), else the rarer among the training images.
         strategy: A name in ``medzoo.finetuning.strategies.STRATEGIES``: ``"full"`` trains all layers;
             ``"linear_probe"`` solves for a linear head, in seconds; ``"lp_ft"`` does so and then trains all layers;
             ``"gradual"`` thaws block after block; ``"truncated"`` keeps the first dense blocks alone;
@@ -135,7 +139,10 @@ def finetune(
         examples = dataset.decode(geometry)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
+    positive, note = choose_positive(examples.task, examples.classes, examples.counts(~held_out), positive)
+    examples = replace(examples, notes=(*examples.notes, *([note] if note else [])))
     fit_head(network, examples, head, seed, only=way.head)
+    network.medzoo = replace(network.medzoo, positive=positive)
     job = _job(
         network, examples, held_out, options, checkpoints_of(checkpoints, resume, network, examples, held_out, options)
     )

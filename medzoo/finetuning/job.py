@@ -77,6 +77,7 @@ class Job:
             groups=self.examples.patient_groups(kept),
             bootstrap=bootstrap,
             seed=self.options.seed,
+            positive=self.model.medzoo.positive,
         )
 
     def values(self, found: NDArray[np.float32], rows: Tensor) -> dict[str, float | None]:

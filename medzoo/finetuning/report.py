@@ -20,12 +20,12 @@ from medzoo.engine.checkpoints import Checkpoints
 from medzoo.features.extract import Features
 from medzoo.metrics.estimates import Metrics
 from medzoo.metrics.operating import OperatingPoint, operating_point
-from medzoo.metrics.outcomes import outcomes
+from medzoo.metrics.outcomes import make_outcomes
 from medzoo.models.info import Model, ModelInfo
 from medzoo.models.saving import check_free, check_savable, save_trained
 from medzoo.reporting.figures import OVERVIEW, available, draw
 from medzoo.reporting.findings import Findings
-from medzoo.reporting.html import page
+from medzoo.reporting.html import html_report
 from medzoo.reporting.modelcard import model_card
 from medzoo.reporting.plots import save_figure
 from medzoo.zoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, bundle_files
@@ -121,7 +121,7 @@ class Report:
         choose it on other images than these.
 
         Args:
-            threshold: Probability from which the positive (last) class is predicted, in [0, 1].
+            threshold: Probability from which the positive class is predicted, in [0, 1].
             sensitivity: Reach at least this, in (0, 1], with the best specificity.
             specificity: Reach at least this, in (0, 1], with the best sensitivity. Without any of the three, the sum
                 of both is made largest.
@@ -148,6 +148,7 @@ class Report:
             sensitivity=sensitivity,
             specificity=specificity,
             groups=self.examples.patient_groups(self.held_out),
+            positive=self.metrics.positive,
         )
 
     @cached_property
@@ -155,10 +156,10 @@ class Report:
         """What the pictures are drawn from."""
         metrics = self.metrics
         cut = metrics.threshold[-1] if metrics.task == "binary" and metrics.threshold else metrics.threshold
-        seen = outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut)
-        rows = np.flatnonzero(self.held_out)[seen.kept]
+        outcomes = make_outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut, metrics.positive)
+        rows = np.flatnonzero(self.held_out)[outcomes.kept]
         return Findings(
-            self.title, self.history, self.primary, metrics, seen, self.examples.images, rows, self.examples.ids
+            self.title, self.history, self.primary, metrics, outcomes, self.examples.images, rows, self.examples.ids
         )
 
     @overload
@@ -256,16 +257,18 @@ class Report:
         record = self.to_dict()
         del record["held_out"]
         write_json(folder / RUN, record)
-        drawable = any(picture.panels for picture in available(self._findings))
+        drawable = any(figure.panels for figure in available(self._findings))
         if drawable:
             self.plot(folder / CURVES)
         write_text(folder / CARD, model_card(name, self.model.medzoo, record, self.metrics, repo_id, drawable))
 
     def _write_images(self, folder: Path) -> None:
-        pictures = {}
-        for picture in available(self._findings):
-            pictures[picture.name] = self.plot(folder / PICTURES / f"{picture.name}.png", picture.name)
-        write_text(folder / PAGE, page(self._findings, self.to_dict(), self.model.medzoo, self._patients(), pictures))
+        figures = {
+            figure.name: self.plot(folder / PICTURES / f"{figure.name}.png", figure.name)
+            for figure in available(self._findings)
+        }
+        found = html_report(self._findings, self.to_dict(), self.model.medzoo, self._patients(), figures)
+        write_text(folder / PAGE, found)
         if self.features is not None:
             self.features.save(folder / FEATURES)
 

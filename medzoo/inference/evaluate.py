@@ -18,6 +18,7 @@ from medzoo.core.registry import unknown
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.opening import open_dataset
+from medzoo.data.positive import choose_positive
 from medzoo.data.splits import SPLITS
 from medzoo.inference.predict import Predictions, check_batch_size, classifier, infer
 from medzoo.inference.tta import TTA
@@ -105,6 +106,7 @@ def evaluate(
     *,
     task: str | None = None,
     split: str | None = None,
+    positive: str | None = None,
     threshold: float | Sequence[float] | None = None,
     bootstrap: int = 1000,
     tta: str = "none",
@@ -126,6 +128,8 @@ def evaluate(
         task: What the labels are, where the model does not say.
         split: ``"train"``, ``"val"``, ``"test"`` or ``"all"`` where the data set has a split of its own; default its
             test images where it has any, else all.
+        positive: The positive class of a ``binary`` task; default the model's own, which for models without a record
+            of it is the last; for a model without class names as in ``finetune``.
         threshold: Probability from which the positive class (``binary``) or each class (``multilabel``) is predicted;
             default 0.5. Choose it on other images: ``medzoo.metrics.choose_operating_point``.
         bootstrap: Resamples of patients (of images, where none is known) behind the 95 % intervals; 0 for none.
@@ -156,23 +160,27 @@ def evaluate(
     views = TTA[tta].views
     found = _read(model, data, task, split)
     predictions = infer(model, found.ids, found.images, views, batch_size=batch_size, device=device)
+    task = task or info.task or found.task
+    if positive is None and task == "binary" and info.classes:
+        positive = info.positive or info.classes[-1]
+    positive, note = choose_positive(task, found.classes, found.counts(), positive)
     metrics = measure(
         found.targets,
         predictions.probabilities,
-        task or info.task or found.task,
+        task,
         found.classes,
         groups=found.patient_groups(),
         bootstrap=bootstrap,
         seed=seed,
         threshold=threshold,
+        positive=positive,
     )
+    chosen = None if threshold is None else metrics.threshold
     return Evaluation(
         weights=info.weights,
         data=found.name,
         metrics=metrics,
-        predictions=replace(
-            predictions, classes=found.classes, threshold=None if threshold is None else metrics.threshold
-        ),
+        predictions=replace(predictions, classes=found.classes, threshold=chosen, positive=positive),
         targets=found.targets,
         patients=found.patients,
         settings={
@@ -181,8 +189,9 @@ def evaluate(
             "bootstrap": bootstrap,
             "seed": seed,
             "threshold": threshold,
+            "positive": positive,
         },
-        notes=tuple(found.notes),
+        notes=(*found.notes, *([note] if note else [])),
         seconds=time.perf_counter() - started,
     )
 

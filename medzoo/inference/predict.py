@@ -40,6 +40,7 @@ class Predictions:
         unreadable: Images that were left out, each with the reason.
         threshold: Probability from which the positive class (``binary``: one number) or each class (``multilabel``: C
             numbers) is predicted, where another was chosen than 0.5.
+        positive: The positive class of a ``binary`` task; empty: the last.
     """
 
     ids: tuple[str, ...]
@@ -48,6 +49,7 @@ class Predictions:
     probabilities: NDArray[np.float32]
     unreadable: tuple[tuple[str, str], ...] = ()
     threshold: tuple[float, ...] | None = None
+    positive: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -58,7 +60,9 @@ class Predictions:
         if self.task == "multilabel":
             return ["|".join(np.asarray(self.classes)[row >= (self.threshold or 0.5)]) for row in self.probabilities]
         if self.task == "binary" and self.threshold is not None:
-            return [self.classes[int(row[1] >= self.threshold[-1])] for row in self.probabilities]
+            column = self.classes.index(self.positive) if self.positive else 1
+            found = self.probabilities[:, column] >= self.threshold[column]
+            return [self.classes[column if hit else 1 - column] for hit in found]
         return [self.classes[i] for i in self.probabilities.argmax(1)]
 
     def to_dicts(self) -> list[dict[str, Any]]:

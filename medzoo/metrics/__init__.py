@@ -1,4 +1,4 @@
-"""How well probabilities agree with labels, with 95 % bootstrap intervals by patient."""
+"""Metrics of probabilities against labels, with 95 % bootstrap intervals by patient."""
 
 from medzoo.metrics.bootstrap import Difference, paired_difference
 from medzoo.metrics.estimates import Estimate, Metrics

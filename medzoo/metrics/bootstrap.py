@@ -1,13 +1,13 @@
 """Bootstrap by patient: intervals of metrics, and of the difference between two sets of probabilities.
 
-Images of one patient resemble each other, so that whole patients are drawn with replacement, never
-single images. Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16;
-Field & Welsh, Bootstrapping clustered data, JRSS B 2007.
+Images of one patient resemble each other, so that whole patients are drawn with replacement, never single images.
+Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16; Field & Welsh, Bootstrapping
+clustered data, JRSS B 2007.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
 from medzoo.metrics.estimates import Estimate
-from medzoo.metrics.outcomes import Outcomes, outcomes
-from medzoo.metrics.scores import TASK_METRICS, Floats, Scores, overall, score
+from medzoo.metrics.outcomes import Outcomes, make_outcomes
+from medzoo.metrics.scores import TASK_METRICS, Floats, Scores, overall
 from medzoo.metrics.weighted import Weighted, Weights
 
 LEVEL = 0.95
@@ -33,7 +33,7 @@ _BLOCK = 2**18
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better the first of two sets of probabilities is on the same images.
+    """The difference of one metric between two sets of probabilities on the same images.
 
     Attributes:
         metric: The metric.
@@ -46,13 +46,13 @@ class Difference:
     p: float | None
 
 
-def members(groups: Sequence[str] | NDArray[Any] | None, seen: Outcomes) -> tuple[NDArray[np.int64], int]:
+def members(groups: Sequence[str] | NDArray[Any] | None, outcomes: Outcomes) -> tuple[NDArray[np.int64], int]:
     """Number the groups of the labelled images.
 
     Args:
         groups: One group id (patient) for each image that came, labelled or not; ``None``: every
             image is its own.
-        seen: The labelled images.
+        outcomes: The labelled images.
 
     Returns:
         ``int64 [n]`` group numbers from 0, and how many groups there are.
@@ -60,15 +60,15 @@ def members(groups: Sequence[str] | NDArray[Any] | None, seen: Outcomes) -> tupl
     Raises:
         DataError: Not one id for each image, or an empty id.
     """
-    n = len(seen.targets)
+    n = len(outcomes.targets)
     if groups is None:
         return np.arange(n), n
     ids = np.asarray(groups).astype(str)
-    if ids.shape != seen.kept.shape:
-        raise DataError(f"{ids.shape} groups for {len(seen.kept)} images; give one patient id for each image")
+    if ids.shape != outcomes.kept.shape:
+        raise DataError(f"{ids.shape} groups for {len(outcomes.kept)} images; give one patient id for each image")
     if (ids == "").any():
         raise DataError("a group id is empty; medzoo.data.splits.groups_of(paths, patients) gives every image one")
-    names, member = np.unique(ids[seen.kept], return_inverse=True)
+    names, member = np.unique(ids[outcomes.kept], return_inverse=True)
     return member.astype(np.int64), len(names)
 
 
@@ -99,12 +99,12 @@ def resamples(member: NDArray[np.int64], groups: int, count: int, seed: int) -> 
 
 
 def replicates(
-    seen: Outcomes, values: Scores, member: NDArray[np.int64], groups: int, count: int, seed: int
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Every metric of every resample.
+    weighted: Weighted, values: Scores, member: NDArray[np.int64], groups: int, count: int, seed: int
+) -> tuple[Mapping[str, Floats], Mapping[str, Floats]]:
+    """Compute every metric of every resample.
 
     Args:
-        seen: The labelled images, at least one.
+        weighted: The labelled images, at least one.
         values: Their scores: what is undefined there is left out of means here too.
         member: ``int64 [n]`` group numbers.
         groups: How many groups there are.
@@ -114,17 +114,31 @@ def replicates(
     Returns:
         Metric name to ``[count]`` over all classes, and to ``[count, C]`` per class.
     """
-    weighted = Weighted(seen)
     parts = [weighted(weights) for weights in resamples(member, groups, count, seed)]
     joined = Scores(
         {name: np.concatenate([part.per_class[name] for part in parts]) for name in parts[0].per_class},
         {name: np.concatenate([part.whole[name] for part in parts]) for name in parts[0].whole},
     )
-    return overall(joined, seen.task, values), dict(joined.per_class)
+    return overall(joined, weighted.outcomes.task, values, weighted.outcomes.positive_column), joined.per_class
+
+
+def estimate(value: float, drawn: Floats | None, groups: int, undefined: str, *, upward: bool = False) -> Estimate:
+    """Return a value with its interval, or the reason why there is none.
+
+    Args:
+        value: The value on the images as they are; NaN where undefined.
+        drawn: ``[B]`` its values on resamples; ``None`` for no interval.
+        groups: How many groups were resampled.
+        undefined: Why the value may be undefined.
+        upward: As in :func:`interval`.
+    """
+    if not np.isfinite(value):
+        return Estimate(None, None, None, undefined)
+    return Estimate(value, None, None) if drawn is None else interval(value, drawn, groups, upward=upward)
 
 
 def interval(value: float, drawn: Floats, groups: int, *, upward: bool = False) -> Estimate:
-    """The 95 % interval of a defined value: percentiles of its resamples.
+    """Return a defined value with its 95 % interval: percentiles of its resamples.
 
     Noise makes some metrics larger (ECE is a sum of absolute gaps), and resamples, with twice the
     variance, larger still: their percentiles may all lie above the truth. For those, the upper end is the
@@ -181,6 +195,7 @@ def paired_difference(
     bootstrap: int = 1000,
     seed: int = 0,
     thresholds: tuple[float | Sequence[float] | None, float | Sequence[float] | None] = (None, None),
+    positive: str | None = None,
 ) -> Difference:
     """Compare two sets of probabilities on the same images, with the same resamples for both.
 
@@ -195,6 +210,7 @@ def paired_difference(
         bootstrap: Number of resamples, at least 1.
         seed: Which resamples.
         thresholds: Operating points of the first and the second.
+        positive: The positive class of a ``binary`` task; by default the last.
 
     Returns:
         First minus second, its interval and p-value.
@@ -222,18 +238,19 @@ def paired_difference(
         raise DataError(f"{bootstrap} resamples cannot compare anything; use 1000")
     values, draws = [], []
     for probabilities, threshold in zip((first, second), thresholds, strict=True):
-        seen = outcomes(targets, probabilities, task, classes, threshold)
-        member, count = members(groups, seen)
-        scores = score(seen)
-        values.append(float(overall(scores, task, scores)[name]))
+        outcomes = make_outcomes(targets, probabilities, task, classes, threshold, positive)
+        member, count = members(groups, outcomes)
+        weighted = Weighted(outcomes)
+        scores = weighted.once()
+        values.append(float(overall(scores, task, scores, outcomes.positive_column)[name]))
         if np.isfinite(values[-1]):
-            draws.append(replicates(seen, scores, member, count, bootstrap, seed)[0][name])
+            draws.append(replicates(weighted, scores, member, count, bootstrap, seed)[0][name])
     if len(draws) < 2:
         return Difference(name, Estimate(None, None, None, f"{name} is undefined on these images"), None)
     drawn = draws[0] - draws[1]
-    estimate = interval(values[0] - values[1], drawn, count)
-    if estimate.low is None:
-        return Difference(name, estimate, None)
+    difference = interval(values[0] - values[1], drawn, count)
+    if difference.low is None:
+        return Difference(name, difference, None)
     kept = drawn[np.isfinite(drawn)]
     tail = min((kept <= 0).sum(), (kept >= 0).sum()) + 1
-    return Difference(name, estimate, min(1.0, 2 * float(tail) / (len(kept) + 1)))
+    return Difference(name, difference, min(1.0, 2 * float(tail) / (len(kept) + 1)))

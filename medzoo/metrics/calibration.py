@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? Reliability and expected calibration error."""
+"""Calibration: the reliability diagram and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INNER = np.linspace(0, 1, BINS + 1)[1:-1]
 
 
 def bin_of(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin of each probability: 15 of equal width, each with its upper end, the first with 0 too.
+    """Return the bin of each probability: 15 of equal width, each with its upper end, the first with 0 too.
 
     Args:
         scores: ``[n]`` probabilities.
@@ -43,7 +43,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: mean gap over the images; NaN without images."""
+        """Return the expected calibration error: mean gap over the images; NaN without images."""
         if not len(self.images):
             return float("nan")
         return float(np.average(np.abs(self.predicted - self.observed), weights=self.images))
@@ -69,7 +69,7 @@ def reliability(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Rel
     """
     bins = bin_of(scores)
     images = np.bincount(bins, minlength=BINS)
-    held_out = images > 0
-    predicted = np.bincount(bins, weights=scores, minlength=BINS)[held_out] / images[held_out]
-    observed = np.bincount(bins, weights=positive, minlength=BINS)[held_out] / images[held_out]
-    return Reliability(predicted, observed, images[held_out])
+    filled = images > 0
+    predicted = np.bincount(bins, weights=scores, minlength=BINS)[filled] / images[filled]
+    observed = np.bincount(bins, weights=positive, minlength=BINS)[filled] / images[filled]
+    return Reliability(predicted, observed, images[filled])

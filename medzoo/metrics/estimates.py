@@ -1,4 +1,4 @@
-"""What an evaluation says: each number with its uncertainty, or the reason why it has none."""
+"""The numbers of an evaluation: each with its interval, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medzoo.metrics.scores import metric_title
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Estimate:
         '0.912 (0.880 to 0.940)'
         >>> str(Estimate(None, None, None, "only one class present"))
         'undefined (only one class present)'
+        >>> f"{Estimate(0.031, -0.01, 0.072):+.2f}"
+        '+0.03 (-0.01 to +0.07)'
     """
 
     value: float | None
@@ -33,16 +37,20 @@ class Estimate:
     why: str = ""
 
     def __str__(self) -> str:
+        return f"{self:.3f}"
+
+    def __format__(self, spec: str) -> str:
         if self.value is None:
             return f"undefined ({self.why})"
+        spec = spec or ".3f"
         if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+            return format(self.value, spec)
+        return f"{self.value:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
 
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """How well probabilities agree with labels.
+    """The metrics of probabilities against labels.
 
     Attributes:
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
@@ -57,6 +65,7 @@ class Metrics:
         positives: Class to its number of images.
         confusion: ``int64 [C, C]`` images by true (row) and predicted (column) class; ``None``
             for ``multilabel``.
+        positive: The positive class of a ``binary`` task; empty for other tasks.
     """
 
     task: str
@@ -69,16 +78,17 @@ class Metrics:
     per_class: Mapping[str, Mapping[str, Estimate]]
     positives: Mapping[str, int]
     confusion: NDArray[np.int64] | None
+    positive: str = ""
 
     def __getitem__(self, name: str) -> Estimate:
         return self.values[name]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain lists, numbers and strings, for JSON.
+    def title(self, name: str, label: str = "") -> str:
+        """Name a metric, with the positive class where it depends on that."""
+        return metric_title(name, self.positive, label)
 
-        Returns:
-            A dictionary that :meth:`from_dict` turns back; undefined numbers are ``None``.
-        """
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads; undefined is ``None``."""
         return {
             "task": self.task,
             "classes": list(self.classes),
@@ -93,18 +103,12 @@ class Metrics:
             },
             "positives": dict(self.positives),
             "confusion": None if self.confusion is None else self.confusion.tolist(),
+            "positive": self.positive,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Metrics:
-        """Turn the result of :meth:`to_dict` back.
-
-        Args:
-            data: What ``to_dict`` gave, also after a round trip through JSON.
-
-        Returns:
-            The same metrics.
-        """
+        """Restore metrics from the result of :meth:`to_dict`, also after a round trip through JSON."""
         return cls(
             task=data["task"],
             classes=tuple(data["classes"]),
@@ -119,6 +123,8 @@ class Metrics:
             },
             positives=dict(data["positives"]),
             confusion=None if data["confusion"] is None else np.array(data["confusion"], dtype=np.int64),
+            # Before it was recorded, the positive class was the last.
+            positive=data.get("positive", data["classes"][-1] if data["task"] == "binary" else ""),
         )
 
     def __str__(self) -> str:
@@ -131,11 +137,14 @@ class Metrics:
             )
         if self.threshold is not None:
             head += "; threshold " + ", ".join(f"{t:.3g}" for t in dict.fromkeys(self.threshold))
+        if self.positive:
+            head += f"; positive class {self.positive}"
         lines = [head, ""]
-        wide = max(map(len, self.values))
+        titles = {name: self.title(name) for name in self.values}
+        wide = max(map(len, titles.values()))
         for name, estimate in self.values.items():
             note = f"  [{estimate.why}]" if estimate.why and estimate.value is not None else ""
-            lines.append(f"{name:<{wide}}  {estimate}{note}")
+            lines.append(f"{titles[name]:<{wide}}  {estimate}{note}")
         return "\n".join([*lines, "", *self._class_lines()])
 
     def _class_lines(self) -> list[str]:

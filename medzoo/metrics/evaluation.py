@@ -1,4 +1,4 @@
-"""Metrics with their uncertainty: how well probabilities agree with labels."""
+"""Metrics of probabilities against labels, with their intervals; thresholds chosen on validation images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_curve
+from sklearn.metrics import roc_curve
 
 from medzoo.core.errors import DataError
-from medzoo.metrics.bootstrap import interval, members, replicates
+from medzoo.metrics.bootstrap import estimate, members, replicates
 from medzoo.metrics.estimates import Estimate, Metrics
-from medzoo.metrics.outcomes import Outcomes, outcomes
-from medzoo.metrics.scores import TASK_METRICS, Floats, Scores, overall, score
+from medzoo.metrics.outcomes import Outcomes, make_outcomes
+from medzoo.metrics.scores import TASK_METRICS, Floats, Scores, overall
 from medzoo.metrics.weighted import Weighted
 
 
 def primary(task: str) -> str:
-    """The metric that a task's choices go by; ``medzoo.metrics.scores.TASK_METRICS`` says why.
+    """Return the metric that a task's choices go by; ``medzoo.metrics.scores.TASK_METRICS`` says why.
 
     Args:
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
@@ -47,11 +47,12 @@ def evaluate(
     bootstrap: int = 1000,
     seed: int = 0,
     threshold: float | Sequence[float] | None = None,
+    positive: str | None = None,
 ) -> Metrics:
     """Compare probabilities with labels.
 
     Over all classes, one-against-rest metrics (AUROC, average precision, F1, sensitivity, specificity)
-    are those of the last, the positive class for ``binary``, and the mean over the classes that have
+    are those of the positive class for ``binary``, and the mean over the classes that have
     images otherwise. The Brier score is the mean squared error of the probability, summed over the
     classes (0 to 2) for ``multiclass`` and ``ordinal``. ECE has 15 bins of equal width, over the
     probability of the predicted class for ``multiclass`` and ``ordinal``, of the positive one otherwise.
@@ -69,6 +70,7 @@ def evaluate(
         threshold: Probability from which the positive class (``binary``) or each class (``multilabel``:
             one number, or one for each class) is predicted; 0.5 by default. Choose another one on
             other images than these: :func:`choose_operating_point`.
+        positive: The positive class of a ``binary`` task; by default the last.
 
     Returns:
         The task's metrics, each with its interval or the reason why it has none.
@@ -88,50 +90,47 @@ def evaluate(
     """
     if bootstrap < 0:
         raise DataError(f"bootstrap={bootstrap}; give a number of resamples, or 0 for no intervals")
-    seen = outcomes(targets, probabilities, task, classes, threshold)
-    member, count = members(groups, seen)
-    # After each epoch speed counts; the tests hold the two to the same values.
-    scores = score(seen) if bootstrap else Weighted(seen).once()
-    points = overall(scores, task, scores)
+    outcomes = make_outcomes(targets, probabilities, task, classes, threshold, positive)
+    member, count = members(groups, outcomes)
+    weighted = Weighted(outcomes)
+    scores = weighted.once()
+    points = overall(scores, task, scores, outcomes.positive_column)
     drawn: Mapping[str, Floats] = {}
     drawn_per_class: Mapping[str, Floats] = {}
     if bootstrap and len(member):
-        drawn, drawn_per_class = replicates(seen, scores, member, count, bootstrap, seed)
-
-    def estimate(name: str, value: float, resampled: Floats | None, reason: str) -> Estimate:
-        if not np.isfinite(value):
-            return Estimate(None, None, None, reason)
-        if resampled is None:
-            return Estimate(value, None, None)
-        return interval(value, resampled, count, upward=name == "ece")
-
-    positives = seen.positive.sum(axis=0)
-    negatives = seen.labelled.sum(axis=0) - positives
+        drawn, drawn_per_class = replicates(weighted, scores, member, count, bootstrap, seed)
+    positives = outcomes.positive.sum(axis=0)
+    negatives = outcomes.labelled.sum(axis=0) - positives
     per_class = {
         label: {
             name: estimate(
-                name,
                 float(scores.per_class[name][c]),
                 drawn_per_class[name][:, c] if drawn_per_class else None,
+                count,
                 _undefined_class(positives[c], negatives[c]),
+                upward=name == "ece",
             )
             for name in TASK_METRICS[task].per_class
         }
-        for c, label in enumerate(seen.classes)
+        for c, label in enumerate(outcomes.classes)
     }
-    reason = _undefined(seen)
-    values = {name: estimate(name, float(point), drawn.get(name), reason) for name, point in points.items()}
+    reason = _undefined(outcomes)
+    values = {
+        name: estimate(float(point), drawn.get(name), count, reason, upward=name == "ece")
+        for name, point in points.items()
+    }
     return Metrics(
         task=task,
-        classes=seen.classes,
+        classes=outcomes.classes,
         n=len(member),
         groups=None if groups is None else count,
         bootstrap=bootstrap,
-        threshold=seen.threshold,
-        values={name: _partial(name, found, seen, scores) for name, found in values.items()},
+        threshold=outcomes.threshold,
+        values={name: _partial(name, found, outcomes, scores) for name, found in values.items()},
         per_class=per_class,
-        positives=dict(zip(seen.classes, positives.tolist(), strict=True)),
-        confusion=_confusion(seen) if seen.exclusive else None,
+        positives=dict(zip(outcomes.classes, positives.tolist(), strict=True)),
+        confusion=outcomes.confusion,
+        positive=outcomes.classes[outcomes.positive_column] if task == "binary" else "",
     )
 
 
@@ -192,31 +191,26 @@ def choose_operating_point(
     return float(thresholds[np.round(gain, 12).argmax()])
 
 
-def _confusion(seen: Outcomes) -> NDArray[np.int64]:
-    if not len(seen.targets):
-        return np.zeros((len(seen.classes), len(seen.classes)), dtype=np.int64)
-    true, predicted = seen.positive.argmax(axis=1), seen.predicted.argmax(axis=1)
-    return np.asarray(confusion_matrix(true, predicted, labels=range(len(seen.classes))))
-
-
 def _undefined_class(positives: int, negatives: int) -> str:
     if not positives + negatives:
         return "no labelled image"
     return "only images of this class" if positives else "no image of this class"
 
 
-def _undefined(seen: Outcomes) -> str:
-    if not len(seen.targets):
+def _undefined(outcomes: Outcomes) -> str:
+    if not len(outcomes.targets):
         return "no labelled image"
-    if seen.exclusive:
-        return f"only one class present: {seen.classes[int(seen.positive.any(axis=0).argmax())]}"
+    if outcomes.exclusive:
+        return f"only one class present: {outcomes.classes[int(outcomes.positive.any(axis=0).argmax())]}"
     return "no class has images both with and without it"
 
 
-def _partial(name: str, estimate: Estimate, seen: Outcomes, scores: Scores) -> Estimate:
-    """Say which classes a mean leaves out."""
-    if estimate.value is None or name not in TASK_METRICS[seen.task].means or scores.defined(name).all():
+def _partial(name: str, estimate: Estimate, outcomes: Outcomes, scores: Scores) -> Estimate:
+    """Note which classes a mean leaves out."""
+    if estimate.value is None or name not in TASK_METRICS[outcomes.task].means or scores.defined(name).all():
         return estimate
-    absent = [label for label, there in zip(seen.classes, scores.defined(name), strict=True) if not there]
-    note = f"mean of {len(seen.classes) - len(absent)} of {len(seen.classes)} classes, without {', '.join(absent)}"
+    absent = [label for label, there in zip(outcomes.classes, scores.defined(name), strict=True) if not there]
+    note = (
+        f"mean of {len(outcomes.classes) - len(absent)} of {len(outcomes.classes)} classes, without {', '.join(absent)}"
+    )
     return replace(estimate, why=f"{note}; {estimate.why}" if estimate.why else note)

@@ -1,4 +1,4 @@
-"""Where to draw the line: a binary test at a chosen threshold, measured without flattering it."""
+"""Operating points: a binary test at a chosen threshold, measured without optimism."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 from medzoo.data.splits import fold_of, groups_of
-from medzoo.metrics.bootstrap import interval, members, replicates
+from medzoo.metrics.bootstrap import estimate, members, replicates
 from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.evaluation import choose_operating_point
-from medzoo.metrics.outcomes import Outcomes, outcomes
-from medzoo.metrics.scores import overall, score
+from medzoo.metrics.outcomes import Outcomes, make_outcomes
+from medzoo.metrics.scores import overall
+from medzoo.metrics.weighted import Weighted
 
 AT_A_POINT = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "kappa", "f1")
 FOLDS = 5
@@ -23,7 +24,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoint:
-    """A binary test at one threshold.
+    """The metrics of a binary test at one threshold.
 
     Attributes:
         positive: The class that is predicted from the threshold on.
@@ -66,6 +67,7 @@ def operating_point(
     groups: Sequence[str] | NDArray[Any] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
+    positive: str | None = None,
 ) -> OperatingPoint:
     """Measure a binary test at a threshold that is given, or that reaches a sensitivity or specificity.
 
@@ -75,7 +77,7 @@ def operating_point(
     patients with the thresholds as they are, and leave out how much another sample would have moved those.
 
     Args:
-        targets: ``[N, 2]`` one-hot; the positive class is the last.
+        targets: ``[N, 2]`` one-hot.
         probabilities: ``[N, 2]`` in [0, 1]; rows sum to 1.
         classes: The two class names.
         threshold: In [0, 1]; for one that was chosen on other images than these.
@@ -85,6 +87,7 @@ def operating_point(
         groups: N group ids (patients); ``None``: every image is its own.
         bootstrap: Number of resamples.
         seed: Which resamples and folds.
+        positive: The positive class; by default the last.
 
     Returns:
         The metrics at that point.
@@ -107,25 +110,26 @@ def operating_point(
     """
     if sum(aim is not None for aim in (threshold, sensitivity, specificity)) > 1:
         raise DataError("give a threshold, or a sensitivity or a specificity to reach: one of the three")
-    seen = outcomes(targets, probabilities, "binary", classes, threshold)
-    member, count = members(groups, seen)
+    outcomes = make_outcomes(targets, probabilities, "binary", classes, threshold, positive)
+    member, count = members(groups, outcomes)
     if threshold is not None:
-        return _measured(seen, member, count, bootstrap, seed, threshold, "as given", ())
-    hot, scores = seen.targets[:, 1], seen.probabilities[:, 1]
+        return _measured(outcomes, member, count, bootstrap, seed, threshold, "as given", ())
+    column = outcomes.positive_column
+    hot, scores = outcomes.targets[:, column], outcomes.probabilities[:, column]
     aims = {"sensitivity": sensitivity, "specificity": specificity}
     chosen = choose_operating_point(hot, scores, **aims)
     names = groups_of([str(one) for one in member], None)
-    fold = fold_of(seen.targets, names, FOLDS, seed)
+    fold = fold_of(outcomes.targets, names, FOLDS, seed)
     cuts = [choose_operating_point(hot[fold != k], scores[fold != k], **aims) for k in range(FOLDS)]
     found = scores >= np.array(cuts)[fold]
-    fitted = replace(seen, predicted=np.stack([~found, found], axis=1))
+    fitted = replace(outcomes, predicted=found[:, None] == (np.arange(2) == column))
     reached = [f"{name} of at least {value:g}" for name, value in aims.items() if value is not None]
     aim = f"chosen for {reached[0] if reached else 'the largest sum of sensitivity and specificity'}"
     return _measured(fitted, member, count, bootstrap, seed, chosen, aim, tuple(cuts))
 
 
 def _measured(
-    seen: Outcomes,
+    outcomes: Outcomes,
     member: NDArray[np.int64],
     count: int,
     bootstrap: int,
@@ -134,16 +138,12 @@ def _measured(
     aim: str,
     folds: tuple[float, ...],
 ) -> OperatingPoint:
-    scores = score(seen)
-    points = overall(scores, "binary", scores)
-    drawn = replicates(seen, scores, member, count, bootstrap, seed)[0]
-    values = {}
-    for name in AT_A_POINT:
-        value = float(points[name])
-        known = np.isfinite(value)
-        values[name] = (
-            interval(value, drawn[name], count) if known else Estimate(None, None, None, "only one class present")
-        )
-    confusion = np.zeros((2, 2), dtype=np.int64)
-    np.add.at(confusion, (seen.positive.argmax(1), seen.predicted.argmax(1)), 1)
-    return OperatingPoint(seen.classes[1], float(threshold), aim, values, confusion, folds)
+    weighted = Weighted(outcomes)
+    scores = weighted.once()
+    points = overall(scores, "binary", scores, outcomes.positive_column)
+    drawn = replicates(weighted, scores, member, count, bootstrap, seed)[0]
+    values = {name: estimate(float(points[name]), drawn[name], count, "only one class present") for name in AT_A_POINT}
+    assert outcomes.confusion is not None
+    return OperatingPoint(
+        outcomes.classes[outcomes.positive_column], float(threshold), aim, values, outcomes.confusion, folds
+    )

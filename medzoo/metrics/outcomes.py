@@ -1,4 +1,4 @@
-"""What was true and what was predicted: labels and probabilities, checked once, for every metric."""
+"""Labels, probabilities and predictions of an evaluation, checked once for every metric."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Outcomes:
         predicted: ``bool [n, C]``; exactly one per image unless ``multilabel``.
         threshold: Probability from which a class is predicted, per class; ``None`` where the most
             probable class is.
+        positive_column: The column of a ``binary`` task's positive class; -1 for other tasks.
     """
 
     task: str
@@ -36,39 +37,61 @@ class Outcomes:
     probabilities: NDArray[np.float64]
     predicted: NDArray[np.bool_]
     threshold: tuple[float, ...] | None
+    positive_column: int
 
     @property
     def exclusive(self) -> bool:
-        """Whether an image has exactly one class."""
+        """Return whether an image has exactly one class."""
         return self.task != "multilabel"
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """``bool [n, C]``, where a label is known."""
+        """Return ``bool [n, C]``: where a label is known."""
         return ~np.isnan(self.targets)
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """``bool [n, C]``, where the class is known to be present."""
+        """Return ``bool [n, C]``: where the class is known to be present."""
         return self.targets == 1
 
+    @property
+    def true_class(self) -> NDArray[np.int64]:
+        """Return ``int64 [n]``: the column of the true class, where classes exclude one another."""
+        return self.positive.argmax(axis=1)
 
-def outcomes(
+    @property
+    def predicted_class(self) -> NDArray[np.int64]:
+        """Return ``int64 [n]``: the column of the predicted class, where classes exclude one another."""
+        return self.predicted.argmax(axis=1)
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """Return ``int64 [C, C]`` images by true (row) and predicted (column) class; ``None`` for ``multilabel``."""
+        if not self.exclusive:
+            return None
+        matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(matrix, (self.true_class, self.predicted_class), 1)
+        return matrix
+
+
+def make_outcomes(
     targets: NDArray[Any],
     probabilities: NDArray[Any],
     task: str,
     classes: Sequence[str],
     threshold: float | Sequence[float] | None = None,
+    positive: str | None = None,
 ) -> Outcomes:
     """Check labels and probabilities, drop images without a label, and predict.
 
     Args:
         targets: ``[N, C]``, one-hot or (``multilabel``) multi-hot; NaN means "not labelled".
         probabilities: ``[N, C]`` in [0, 1]; rows sum to 1 unless ``multilabel``.
-        task: One of ``medzoo.data.tasks.TASKS``; for ``binary`` the positive class is the last.
+        task: One of ``medzoo.data.tasks.TASKS``.
         classes: The C class names.
         threshold: Probability from which the positive class (``binary``) or each class
             (``multilabel``: one number, or one for each class) is predicted; by default 0.5.
+        positive: The positive class of a ``binary`` task; by default the last.
 
     Returns:
         The labelled images.
@@ -77,7 +100,7 @@ def outcomes(
         DataError: Shapes, labels, probabilities or thresholds are not as described.
 
     Example:
-        >>> outcomes(np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]]), "binary", ["no", "yes"]).predicted[:, 1]
+        >>> make_outcomes(np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]]), "binary", ["no", "yes"]).predicted[:, 1]
         array([False, False])
     """
     if task not in TASKS:
@@ -91,14 +114,23 @@ def outcomes(
     _check_labels(labels, task)
     _check_probabilities(scores, task)
     cut = _thresholds(threshold, task, names)
+    column = _positive_column(positive, task, names)
     if cut is None:
         predicted = scores.argmax(axis=1)[:, None] == np.arange(len(names))
     elif task == "binary":
-        yes = scores[:, 1] >= cut[1]
-        predicted = np.stack([~yes, yes], axis=1)
+        predicted = (scores[:, column] >= cut[column])[:, None] == (np.arange(2) == column)
     else:
         predicted = scores >= np.array(cut)
-    return Outcomes(task, names, kept, labels, scores, predicted, cut)
+    return Outcomes(task, names, kept, labels, scores, predicted, cut, column)
+
+
+def _positive_column(positive: str | None, task: str, classes: tuple[str, ...]) -> int:
+    """Return the column of the positive class: the one place where the last is it by default."""
+    if task != "binary":
+        return -1
+    if positive and positive not in classes:
+        raise DataError(unknown("class", positive, classes))
+    return classes.index(positive) if positive else 1
 
 
 def _check_shapes(

@@ -1,4 +1,4 @@
-"""Which metrics a task has, and their values, by scikit-learn; NaN stands for undefined."""
+"""The metrics of each task, and those over all classes from those of each class; NaN stands for undefined."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, cohen_kappa_score, multilabel_confusion_matrix, roc_auc_score
 
 from medzoo.core.registry import Registry
-from medzoo.metrics.calibration import reliability
-from medzoo.metrics.outcomes import Outcomes
 
 Floats = NDArray[np.float64]
 
 _ONE_VS_REST = ("auroc", "average_precision", "f1", "sensitivity", "specificity", "brier", "ece")
+# Metrics of a binary task that change with the positive class.
+DIRECTED = ("average_precision", "f1", "sensitivity", "specificity")
 KAPPAS = {"kappa": None, "kappa_linear": "linear", "kappa_quadratic": "quadratic"}
 _RECALL = {"balanced_accuracy": "sensitivity"}
 _AREAS = {name: name for name in ("auroc", "average_precision", "f1")}
+
+
+def metric_title(name: str, positive: str, label: str = "") -> str:
+    """Name a metric over all classes, with the positive class of a binary task where it depends on that.
+
+    Example:
+        >>> metric_title("sensitivity", "COVID"), metric_title("auroc", "COVID", "AUROC")
+        ('sensitivity for COVID', 'AUROC')
+    """
+    return f"{label or name} for {positive}" if positive and name in DIRECTED else label or name
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class TaskMetrics:
         primary: The metric that choices (best epoch, best weight) go by.
         reason: Why that one.
         overall: Metrics over all classes; those in neither ``means`` nor ``whole`` are those of the
-            last, the positive class.
+            positive class.
         means: Which of them are means over the classes, and of what.
         whole: Which of them are not made of per-class ones.
         per_class: Metrics of each class against the rest.
@@ -98,12 +107,12 @@ class Scores:
     whole: Mapping[str, Floats]
 
     def defined(self, name: str) -> NDArray[np.bool_]:
-        """``bool [..., C]``, the classes for which a per-class metric is defined."""
+        """Return ``bool [..., C]``: the classes for which a per-class metric is defined."""
         return np.isfinite(self.per_class[name])
 
 
 def ratio(part: Floats, of: Floats) -> Floats:
-    """``part / of``, NaN where ``of`` is 0.
+    """Return ``part / of``, NaN where ``of`` is 0.
 
     Example:
         >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
@@ -113,7 +122,7 @@ def ratio(part: Floats, of: Floats) -> Floats:
 
 
 def rates(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
-    """Metrics of a 2 x 2 table; those of a class without images are undefined, F1 too.
+    """Return the metrics of a 2 x 2 table; those of a class without images are undefined, F1 too.
 
     Args:
         tp: ``[...]`` (weights of) true positives.
@@ -134,14 +143,15 @@ def rates(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
     }
 
 
-def overall(scores: Scores, task: str, base: Scores) -> dict[str, Floats]:
-    """The task's metrics over all classes.
+def overall(scores: Scores, task: str, base: Scores, positive: int = -1) -> dict[str, Floats]:
+    """Return the task's metrics over all classes.
 
     Args:
         scores: Values of one weighting or of many.
         task: The task.
         base: Values on the images as they are. Means are taken over the classes defined there, also
             for a resample, so that all estimate the same quantity; a resample without one is NaN.
+        positive: The column of a ``binary`` task's positive class.
 
     Returns:
         Metric name to ``[...]``, in the task's order.
@@ -155,68 +165,5 @@ def overall(scores: Scores, task: str, base: Scores) -> dict[str, Floats]:
             columns = scores.per_class[spec.means[name]][..., base.defined(name)]
             values[name] = columns.mean(axis=-1) if columns.shape[-1] else np.full(columns.shape[:-1], np.nan)
         else:
-            values[name] = scores.per_class[name][..., -1]
+            values[name] = scores.per_class[name][..., positive]
     return values
-
-
-def score(seen: Outcomes) -> Scores:
-    """Values of every metric.
-
-    Args:
-        seen: The labelled images.
-
-    Returns:
-        Per-class values ``[C]`` and whole ones ``[]``; NaN where undefined.
-    """
-    classes = len(seen.classes)
-    labelled, positive = seen.labelled, seen.positive
-    table = np.zeros((classes, 2, 2))
-    areas = {name: np.full(classes, np.nan) for name in ("auroc", "average_precision")}
-    # One call for all classes that are labelled on the same images: usually a single one.
-    masks, member = np.unique(labelled, axis=1, return_inverse=True)
-    for index, rows in enumerate(masks.T):
-        columns = np.flatnonzero(member.ravel() == index)
-        if not rows.any():
-            continue
-        truth = positive[np.ix_(rows, columns)]
-        # scikit-learn takes a single column for a vector of classes: a constant column keeps it a matrix.
-        pad = np.zeros((len(truth), 1), dtype=bool)
-        table[columns] = multilabel_confusion_matrix(
-            np.hstack([truth, pad]), np.hstack([seen.predicted[np.ix_(rows, columns)], pad])
-        )[:-1]
-        both = truth.any(axis=0) & ~truth.all(axis=0)
-        if both.any():
-            ranked = seen.probabilities[np.ix_(rows, columns[both])]
-            hot = truth[:, both].squeeze()
-            areas["auroc"][columns[both]] = roc_auc_score(hot, ranked.squeeze(), average=None)
-            areas["average_precision"][columns[both]] = average_precision_score(hot, ranked.squeeze(), average=None)
-    (tn, fp), (fn, tp) = table.transpose(1, 2, 0)
-    squared = np.where(labelled, (seen.probabilities - positive) ** 2, 0)
-    calibration = [reliability(positive[rows, c], seen.probabilities[rows, c]).ece for c, rows in enumerate(labelled.T)]
-    per_class = {
-        **areas,
-        **rates(tp, fp, fn, tn),
-        "brier": ratio(squared.sum(axis=0), labelled.sum(axis=0)),
-        "ece": np.array(calibration),
-    }
-    return Scores(per_class, _whole(seen, squared))
-
-
-def _whole(seen: Outcomes, squared: Floats) -> dict[str, Floats]:
-    """Metrics that are not made of per-class ones."""
-    wanted = TASK_METRICS[seen.task].whole
-    if not len(seen.targets):
-        return {name: np.array(np.nan) for name in wanted}
-    true, predicted = seen.positive.argmax(axis=1), seen.predicted.argmax(axis=1)
-    confidence = np.where(seen.predicted, seen.probabilities, 0).sum(axis=1)
-    values = {
-        "accuracy": (true == predicted).mean(),
-        "brier": squared.sum(axis=1).mean(),
-        "ece": reliability(true == predicted, confidence).ece,
-    }
-    labels = range(len(seen.classes))
-    for name in KAPPAS.keys() & set(wanted):
-        # With one true class kappa is 0 or 0 / 0 whatever is predicted: it says nothing.
-        several = np.ptp(true) > 0
-        values[name] = cohen_kappa_score(true, predicted, labels=labels, weights=KAPPAS[name]) if several else np.nan
-    return {name: np.asarray(values[name], dtype=np.float64) for name in wanted}

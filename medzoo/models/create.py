@@ -89,10 +89,10 @@ def create_model(
         info = replace(info, input=contract)
     if truncate is not None:
         truncate_blocks(model, truncate)
-        info = replace(info, truncate=truncate, head="none", classes=(), task="")
+        info = replace(info, truncate=truncate, head="none", classes=(), task="", positive="")
     if features_only or isinstance(head, nn.Module) or head is None or num_classes is not None:
         kind = replace_head(model, None if features_only else head, num_classes)
-        info = replace(info, head=kind, classes=(), task="")
+        info = replace(info, head=kind, classes=(), task="", positive="")
     if freeze is not None:
         info = replace(info, frozen=freeze_part(model, freeze))
     info = account(info, model, loaded, converted)

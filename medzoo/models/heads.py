@@ -144,7 +144,7 @@ def set_head(model: Model, head: str | nn.Module | None, num_classes: int | None
         raise MedzooError("a model made with features_only=True takes no head; make it without")
     loaded = {name: tensor for name, tensor in tensors_of(model).items() if name not in info.new}
     kind = replace_head(model, head, num_classes)
-    model.medzoo = account(replace(info, head=kind, classes=(), task=""), model, loaded, info.converted)
+    model.medzoo = account(replace(info, head=kind, classes=(), task="", positive=""), model, loaded, info.converted)
 
 
 def put_head(model: Model, head: nn.Module) -> None:

@@ -29,6 +29,8 @@ class ModelInfo:
         converted: Names of the tensors computed from pretrained ones, and how.
         new: Names of the tensors with random initial values.
         dropped: Names of the pretrained tensors that are not used.
+        positive: The positive class of a ``binary`` task; empty for other tasks, and in bundles made before it was
+            recorded, whose positive class is the last.
     """
 
     weights: str
@@ -43,6 +45,7 @@ class ModelInfo:
     converted: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    positive: str = ""
 
     def __str__(self) -> str:
         return (

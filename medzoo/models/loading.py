@@ -195,6 +195,7 @@ def describe(bundle: Bundle) -> ModelInfo:
         task=str(bundle.info.get("task", "")),
         head="mlp" if mlp else "linear" if bundle.num_classes else "none",
         truncate=_whole(bundle, "truncate"),
+        positive=str(bundle.info.get("positive", "")),
     )
 
 

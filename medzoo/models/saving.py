@@ -65,6 +65,8 @@ def save_trained(model: Model, folder: Path) -> None:
     form = {"head_hidden": list(head.hidden), "head_dropout": head.dropout} if isinstance(head, MLPHead) else {}
     save_model(model, folder)
     own = {"version": __version__, "init": info.weights, "task": info.task, "head": info.head, **form}
+    if info.positive:
+        own["positive"] = info.positive
     write_json(folder / CONFIG, config_of(model, own))
 
 

@@ -11,9 +11,9 @@ from sklearn.covariance import ledoit_wolf
 
 
 def h_score(features: NDArray[Any], labels: NDArray[Any], *, shrink: bool = True) -> float:
-    """``trace(cov(f)^-1 cov(E[f | y]))``.
+    """Compute ``trace(cov(f)^-1 cov(E[f | y]))``.
 
-    As it was proposed, the score needs many more images than features: with fewer, the inverse does not exist, and
+    As proposed, the score needs many more images than features: with fewer, the inverse does not exist, and
     with its pseudo-inverse every weight gets the same score. By default the covariance is therefore shrunk towards a
     multiple of the identity by the share ``a`` that Ledoit and Wolf's estimator chooses, and the covariance of the
     class means by ``1 - a``.
@@ -40,7 +40,7 @@ def h_score(features: NDArray[Any], labels: NDArray[Any], *, shrink: bool = True
     rows = np.asarray(features, np.float64)
     rows = rows - rows.mean(0)
     if not rows.any():
-        return 0.0  # features that are all alike say nothing of the classes
+        return 0.0  # constant features carry no information
     classes, member, counts = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.zeros((len(classes), rows.shape[1]))
     np.add.at(means, member, rows)

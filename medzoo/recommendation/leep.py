@@ -1,4 +1,4 @@
-"""LEEP: how well the target's classes are foretold by a weight's own outputs."""
+"""LEEP: how well a weight's own outputs predict the target's classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def leep(probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Mean log-likelihood of the classes under ``p(y | x) = sum over z of p(y | z) p(z | x)``.
+    """Compute the mean log-likelihood of the classes under ``p(y | x) = sum over z of p(y | z) p(z | x)``.
 
     z are the source's classes; ``p(y | z)`` is counted on the same images, so that a head of more classes fits
     more: compare weights whose heads are alike.

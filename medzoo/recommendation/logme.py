@@ -17,7 +17,7 @@ _RATIOS = np.linspace(-23.0, 23.0, 93)
 
 
 def log_me(features: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Logarithm of the maximum evidence, per image, of linear models that give each class's 0 and 1.
+    """Compute the logarithm of the maximum evidence, per image, of linear models that give each class's 0 and 1.
 
     The model is ``y = f w + noise`` with ``w ~ N(0, 1/alpha)`` and ``noise ~ N(0, 1/beta)``; the evidence
     ``p(y | F, alpha, beta)`` is maximised over both precisions. The paper does this by a fixed-point iteration; here,
@@ -51,7 +51,7 @@ def log_me(features: NDArray[Any], labels: NDArray[Any]) -> float:
 
 
 def _spectrum(rows: Floats, wanted: Floats) -> tuple[Floats, Floats]:
-    """Eigenvalues ``[r]`` of ``rows rows'``, and the coordinates ``[r, K]`` of each target on their eigenvectors."""
+    """Return eigenvalues ``[r]`` of ``rows rows'`` and coordinates ``[r, K]`` of each target on their eigenvectors."""
     wide = rows.shape[1] >= len(rows)
     squares, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
     kept = squares > _RANK * max(squares[-1], 0.0)
@@ -60,7 +60,7 @@ def _spectrum(rows: Floats, wanted: Floats) -> tuple[Floats, Floats]:
 
 
 def _evidence(squares: Floats, energy: Floats, rest: float, count: int) -> float:
-    """The largest log evidence per image of one target.
+    """Return the largest log evidence per image of one target.
 
     With ``r = alpha / beta`` the targets are ``N(0, (1 + F F' / r) / beta)``, so that ``beta = N / q(r)`` is best,
     where ``q(r) = y' (1 + F F' / r)^-1 y``.

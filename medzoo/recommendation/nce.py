@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def nce(predicted: NDArray[Any], labels: NDArray[Any]) -> float:
-    """``-H(Y | Z)``, Z being the source's class that the weight's own head finds most probable.
+    """Compute ``-H(Y | Z)``, Z being the source's class that the weight's own head finds most probable.
 
     The entropy is counted on the same images, so that a head of more classes looks better: compare weights whose
     heads are alike.

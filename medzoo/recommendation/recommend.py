@@ -1,4 +1,4 @@
-"""``recommend``: which weight to start from, without fine-tuning any."""
+"""``recommend``: rank pretrained weights for a data set without fine-tuning."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def recommend(
     device: str | None = None,
     zoo: str | Path | None = None,
 ) -> Recommendation:
-    """Rank weights for a data set by what a linear classifier can read from their features.
+    """Rank pretrained weights for a data set by a linear classifier on their features.
 
     Each weight computes the features of all images once, from the same pixels. A logistic regression on them is
     cross-validated by patient; its metric, with an interval, gives the ranking, and paired differences on the same
-    resamples of patients say which ranks are more than chance. Beside it stand scores from the literature that need no
-    held-out images (``medzoo.recommendation``); LEEP and NCE only where the weight's own head gives probabilities of
+    resamples of patients show which ranks are more than chance. Scores from the literature that need no held-out images
+    are given too (``medzoo.recommendation``); LEEP and NCE only where the weight's own head gives probabilities of
     classes that exclude one another, so not for chest X-ray and aggregated weights. Classes that exclude one another
-    are weighed inversely to their frequency in the probe.
+    are weighted inversely to their frequency in the probe.
 
     The differences are not corrected for the number of weights: with many, one in twenty comparisons of equals looks
-    clear. Images that a weight has seen in pretraining flatter it: ``medzoo.audit`` finds them.
+    clear. Images seen in pretraining inflate a weight's score: ``medzoo.audit`` finds them.
 
     Args:
         data: A labelled data set of any form that ``finetune`` takes.
-        weights: Names or bundle folders; default: every weight of the zoo that can be had.
+        weights: Names or bundle folders; default: every available weight of the zoo.
         task: As in ``finetune``.
         image_size: Side of the networks' input in pixels, the same for all; default the weights', which must agree.
         folds: Folds of the cross-validation, at least 2.
@@ -68,14 +68,14 @@ def recommend(
         zoo: As in ``create_model``.
 
     Returns:
-        The ranking: ``print`` it, or take ``.ranking``, ``.verdict``, ``.to_dict()`` and ``.plot(path)``.
+        The ranking: ``print`` it, or use ``.ranking``, ``.verdict``, ``.to_dict()`` and ``.plot(path)``.
 
     Raises:
         MedzooError: No weight or the data cannot be used; the message says what to do.
 
     Example:
         >>> print(recommend("xrays/").verdict)  # doctest: +SKIP
-        Too close to call: densenet121_all_in and densenet121_in do equally well on 417 images, ...
+        Too close to call: densenet121_all_in and densenet121_in do not differ significantly on 417 images ...
     """
     if folds < 2:
         raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
@@ -83,12 +83,12 @@ def recommend(
     contracts, unavailable = _available(weights, zoo)
     contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
     examples = _labelled(open_dataset(data, task).decode(contract.geometry))
-    tried: list[tuple[Candidate, NDArray[np.float32]]] = []
+    results: list[tuple[Candidate, NDArray[np.float32]]] = []
     for weight in contracts:
         begun = time.perf_counter()
         model = create_model(weight, zoo=zoo, image_size=contract.size)
-        candidate, found = _try(str(weight), model, examples, folds, seed, batch_size, device)
-        tried.append((replace(candidate, seconds=time.perf_counter() - begun), found))
+        candidate, found = _score(str(weight), model, examples, folds, seed, batch_size, device)
+        results.append((replace(candidate, seconds=time.perf_counter() - begun), found))
     metric = primary(examples.task)
     return Recommendation(
         data={
@@ -100,7 +100,7 @@ def recommend(
             "notes": list(examples.notes),
         },
         metric=metric,
-        candidates=_compared(tried, examples, seed),
+        candidates=_compared(results, examples, seed),
         unavailable=unavailable,
         settings={
             "image_size": contract.size,
@@ -117,7 +117,7 @@ def recommend(
 def _available(
     weights: Iterable[str | Path] | None, zoo: str | Path | None
 ) -> tuple[dict[str | Path, InputContract], dict[str, str]]:
-    """Input contracts of the weights that can be had, and why others cannot; one asked for by name must be had."""
+    """Return the input contracts of available weights, and why others are not; weights that were named must be."""
     if weights is not None:
         asked = [weights] if isinstance(weights, (str, Path)) else list(dict.fromkeys(weights))
         if not asked:
@@ -135,12 +135,12 @@ def _available(
         except ZooError as error:
             unavailable[name] = str(error)
     if not found:
-        raise ZooError(f"no weight can be had: {next(iter(unavailable.values()))}")
+        raise ZooError(f"no weight is available: {next(iter(unavailable.values()))}")
     return found, unavailable
 
 
 def _labelled(examples: Examples) -> Examples:
-    """The images that have a label: the others can be neither learned from nor measured on."""
+    """Return the images that have a label."""
     known = ~np.isnan(examples.targets)
     labelled = np.asarray(known.any(1) if examples.task == "multilabel" else known.all(1))
     if not labelled.any():
@@ -151,13 +151,13 @@ def _labelled(examples: Examples) -> Examples:
 def _patients_note(examples: Examples) -> tuple[str, ...]:
     if examples.patients is not None:
         return ()
-    return ("No patients are known: images of one patient may stand on both sides of a fold.",)
+    return ("No patients are known: images of one patient may be in training and test folds.",)
 
 
-def _try(
+def _score(
     name: str, model: Model, examples: Examples, folds: int, seed: int, batch_size: int, device: str | None
 ) -> tuple[Candidate, NDArray[np.float32]]:
-    """One weight's scores, and its probe's out-of-fold probabilities."""
+    """Return one weight's scores, and its probe's out-of-fold probabilities."""
     features = extract_features(model, examples, batch_size=batch_size, device=device).values
     targets, task = examples.targets, examples.task
     balance = None if task == "multilabel" else balanced_weights(targets)
@@ -171,7 +171,7 @@ def _try(
 
 @torch.inference_mode()
 def _own_outputs(model: Model, features: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, str]:
-    """What a weight's own head says of the images, as probabilities of its own classes; or why there are none."""
+    """Return the probabilities of a weight's own classes, or why there are none."""
     if not model.num_classes:
         return None, _NO_HEAD
     if model.medzoo.task == "multilabel":
@@ -182,10 +182,10 @@ def _own_outputs(model: Model, features: NDArray[np.float32]) -> tuple[NDArray[n
 
 
 def _compared(
-    tried: Sequence[tuple[Candidate, NDArray[np.float32]]], examples: Examples, seed: int
+    results: Sequence[tuple[Candidate, NDArray[np.float32]]], examples: Examples, seed: int
 ) -> tuple[Candidate, ...]:
-    """The candidates, best first, each with its difference to the first and to the ImageNet start."""
-    ranked = sorted(tried, key=lambda one: (one[0].probe.value is None, -(one[0].probe.value or 0.0)))
+    """Return the candidates, best first, each with its difference to the first and to the ImageNet weights."""
+    ranked = sorted(results, key=lambda one: (one[0].probe.value is None, -(one[0].probe.value or 0.0)))
     baselines = [one for one in ranked if one[0].weights in WEIGHTS and WEIGHTS[one[0].weights].source is None]
     first, imagenet = ranked[0], baselines[0] if baselines else None
 

@@ -1,4 +1,4 @@
-"""What ``recommend`` says: a ranking with its uncertainty, and a verdict in words."""
+"""The result of ``recommend``: a ranking with its uncertainty, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from medzoo.reporting.plots import save_figure
 
 _WIDTH = 140  # columns of a printed table; what does not fit is wrapped by the terminal
 CAUTION = (
-    "A linear probe on fixed features foretells fine-tuning only roughly: fine-tune the first few (medzoo.compare) "
+    "A linear probe on fixed features predicts fine-tuning only roughly: fine-tune the first few (medzoo.compare) "
     "before you rely on it."
 )
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One weight's part in a recommendation.
+    """The scores of one weight.
 
     Attributes:
         weights: Its name.
@@ -33,7 +33,7 @@ class Candidate:
         why: Score name to the reason why there is none.
         seconds: Time for its features, probe and scores.
         versus_best: The first of the ranking minus this one, paired; ``None`` for the first itself.
-        versus_imagenet: This one minus the ImageNet start, paired; ``None`` for that start itself and without it.
+        versus_imagenet: This one minus the ImageNet weights, paired; ``None`` for these themselves and without them.
     """
 
     weights: str
@@ -53,7 +53,7 @@ class Recommendation:
         data: Name, task, classes with their images, images, patients and notes of the data set.
         metric: The metric that the ranking goes by.
         candidates: The weights, best probe first.
-        unavailable: Name of a weight that could not be tried to the reason.
+        unavailable: Name of a weight that is not available to the reason.
         settings: Image size, crop, folds, seed and device.
         seconds: Time in all, decoding included.
         notes: What was left out or assumed, in words.
@@ -69,48 +69,48 @@ class Recommendation:
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        """Names of the weights, best first."""
+        """Return the names of the weights, best first."""
         return tuple(candidate.weights for candidate in self.candidates)
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """The first of the ranking and all that are not clearly worse: their paired interval holds 0."""
+        """Return the first of the ranking and all that are not clearly worse: their paired interval includes 0."""
         first, *others = self.candidates
         return (first.weights, *(other.weights for other in others if not clear(other.versus_best)))
 
     @property
     def verdict(self) -> str:
-        """The ranking in plain words; "too close to call" is a verdict."""
+        """Return the ranking in plain words; "too close to call" is a verdict."""
         first, *others = self.candidates
         if first.probe.value is None:
             return f"No verdict: {self.metric} is {first.probe}."
         if not others:
-            return f"Nothing to compare: {first.weights} is the only weight at hand ({self.metric} {first.probe})."
+            return f"Nothing to compare: {first.weights} is the only available weight ({self.metric} {first.probe})."
         if len(self.tied) > 1:
-            said = (
-                f"Too close to call: {_listed(self.tied)} do equally well on {self.data['images']:,} images, as far as "
-                f"these can tell ({self.metric} {first.probe} for the first)."
+            text = (
+                f"Too close to call: {_listed(self.tied)} do not differ significantly on {self.data['images']:,} "
+                f"images ({self.metric} {first.probe} for the first)."
             )
         else:
             gap = others[0].versus_best
-            said = (
+            text = (
                 f"{first.weights} does best ({self.metric} {first.probe}), ahead of {others[0].weights} by "
                 f"{gap.estimate if gap else 'nothing'}."
             )
-        return f"{said} {self._against_imagenet()}".strip()
+        return f"{text} {self._against_imagenet()}".strip()
 
     def _against_imagenet(self) -> str:
-        """One sentence on whether any weight beats the ImageNet start."""
+        """Say whether any weight is better than ImageNet's."""
         compared = [candidate for candidate in self.candidates if candidate.versus_imagenet]
         if not compared:
             return ""
         better = [one.weights for one in compared if clear(one.versus_imagenet) and _value(one.versus_imagenet) > 0]
         if better:
-            return f"Better than the ImageNet start: {_listed(better)}."
-        return "None is clearly better than the ImageNet start."
+            return f"Better than the ImageNet weights: {_listed(better)}."
+        return "None is clearly better than the ImageNet weights."
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain lists, numbers and strings, for JSON."""
+        """Return plain lists, numbers and strings for JSON."""
         return {
             "verdict": self.verdict,
             "ranking": list(self.ranking),
@@ -137,7 +137,7 @@ class Recommendation:
         unscored = _by_reason({one.weights: why for one in self.candidates for why in set(one.why.values())})
         untried = _by_reason(self.unavailable)
         reasons = [f"No LEEP and NCE of {_listed(names)}: {why}." for why, names in unscored.items()]
-        reasons += [f"Not tried: {_listed(names)}: {why}." for why, names in untried.items()]
+        reasons += [f"Not available: {_listed(names)}: {why}." for why, names in untried.items()]
         return "\n".join([*lines, "", self.verdict, CAUTION, *self.notes, *reasons])
 
     def plot(self, path: str | Path) -> Path:
@@ -166,7 +166,7 @@ class Recommendation:
 
 
 def clear(difference: Difference | None) -> bool:
-    """Whether the 95 % interval of a difference leaves out 0; not where there is no interval."""
+    """Return whether the 95 % interval of a difference excludes 0; not where there is no interval."""
     if difference is None or difference.estimate.low is None or difference.estimate.high is None:
         return False
     return difference.estimate.low > 0 or difference.estimate.high < 0
@@ -177,7 +177,7 @@ def _value(difference: Difference | None) -> float:
 
 
 def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Names under the reason that they share."""
+    """Group names by reason."""
     found: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         found.setdefault(reason, []).append(name)

@@ -23,7 +23,7 @@ def transfer_scores(
     task: str,
     source: NDArray[np.float32] | None = None,
 ) -> dict[str, float | None]:
-    """LogME and H-score of features; LEEP and NCE of a weight's own outputs, where they are probabilities of classes.
+    """Compute LogME and H-score of features, and LEEP and NCE of a weight's own class probabilities.
 
     The papers define the scores for classes that exclude one another. For ``multilabel`` each label that images both
     have and lack is scored by itself, on the images labelled for it, and the mean is given.
@@ -36,7 +36,7 @@ def transfer_scores(
             labels do not exclude one another or its head is gone.
 
     Returns:
-        Each of ``SCORES``; ``None`` where it cannot be had.
+        Each of ``SCORES``; ``None`` where it is not available.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -47,10 +47,10 @@ def transfer_scores(
     """
     of_features: Mapping[str, Callable[[Any, Any], float]] = {"LogME": log_me, "H-score": h_score}
     of_outputs: Mapping[str, Callable[[Any, Any], float]] = {"LEEP": leep, "NCE": nce}
-    questions = _questions(targets, task)
+    tasks = _tasks(targets, task)
 
     def mean(score: Callable[[Any, Any], float], given: NDArray[Any]) -> float | None:
-        return float(np.mean([score(given[rows], labels) for rows, labels in questions])) if questions else None
+        return float(np.mean([score(given[rows], labels) for rows, labels in tasks])) if tasks else None
 
     found = {name: mean(score, features) for name, score in of_features.items()}
     for name, score in of_outputs.items():
@@ -59,8 +59,8 @@ def transfer_scores(
     return found
 
 
-def _questions(targets: NDArray[np.float32], task: str) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows and class numbers of each question that the labels answer in more than one way."""
+def _tasks(targets: NDArray[np.float32], task: str) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return rows and class numbers of each task with at least two classes: one, or one a label."""
     if task == "multilabel":
         rows = [np.flatnonzero(~np.isnan(column)) for column in targets.T]
         pairs = [(known, column[known].astype(np.int64)) for known, column in zip(rows, targets.T, strict=True)]

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? The reliability diagram."""
+"""The reliability diagram: probabilities against how often they came true."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from scipy.stats import binomtest
 
 from medzoo.metrics.calibration import BINS, bin_of, reliability
 from medzoo.metrics.outcomes import Outcomes
-from medzoo.reporting.findings import Findings, with_interval
+from medzoo.reporting.findings import Findings
 from medzoo.reporting.plots import drawn_names, tidy
 
 
-def judged(seen: Outcomes) -> tuple[NDArray[np.bool_], NDArray[np.float64], str]:
-    """The events whose probabilities are judged, as the metric ``ece`` of the task takes them.
+def calibrated_events(outcomes: Outcomes) -> tuple[NDArray[np.bool_], NDArray[np.float64], str]:
+    """Return the events whose calibration is measured, as the task's metric ``ece`` takes them.
 
     Args:
-        seen: The labelled images.
+        outcomes: The labelled images.
 
     Returns:
         Whether each event happened, its probability, and what the event is: the positive class for ``binary``,
-        "the prediction is right" for ``multiclass`` and ``ordinal``, any labelled class for ``multilabel``.
+        "the prediction is correct" for ``multiclass`` and ``ordinal``, any labelled class for ``multilabel``.
     """
-    if seen.task == "binary":
-        return seen.positive[:, 1], seen.probabilities[:, 1], drawn_names(seen.classes)[1]
-    if seen.task == "multilabel":
-        known = seen.labelled
-        return seen.positive[known], seen.probabilities[known], "a class, all classes together"
-    right: NDArray[np.bool_] = np.any(seen.positive & seen.predicted, axis=1)
-    return right, np.where(seen.predicted, seen.probabilities, 0).sum(axis=1), "the predicted class"
+    if outcomes.task == "binary":
+        column = outcomes.positive_column
+        return outcomes.positive[:, column], outcomes.probabilities[:, column], drawn_names(outcomes.classes)[column]
+    if outcomes.task == "multilabel":
+        known = outcomes.labelled
+        return outcomes.positive[known], outcomes.probabilities[known], "a class, all classes together"
+    correct: NDArray[np.bool_] = outcomes.true_class == outcomes.predicted_class
+    return correct, np.where(outcomes.predicted, outcomes.probabilities, 0).sum(axis=1), "the predicted class"
 
 
 def draw_calibration(axes: Any, found: Findings) -> None:
@@ -40,7 +41,7 @@ def draw_calibration(axes: Any, found: Findings) -> None:
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017; Wilson, JASA 1927.
     """
-    happened, scores, event = judged(found.seen)
+    happened, scores, event = calibrated_events(found.outcomes)
     diagram = reliability(happened, scores)
     hits = np.rint(diagram.observed * diagram.images).astype(int)
     wilson = [binomtest(k, n).proportion_ci(method="wilson") for k, n in zip(hits, diagram.images, strict=True)]
@@ -52,7 +53,9 @@ def draw_calibration(axes: Any, found: Findings) -> None:
     counts.set_ylim(0, 4 * diagram.images.max())  # the bars keep to the lower quarter
     counts.set_yticks([0, diagram.images.max()])
     counts.tick_params(labelsize=7, colors="0.55", length=2)
-    counts.set_ylabel("images" if found.seen.exclusive else "labels", y=0.125, fontsize=7, color="0.55", labelpad=-8)
+    counts.set_ylabel(
+        "images" if found.outcomes.exclusive else "labels", y=0.125, fontsize=7, color="0.55", labelpad=-8
+    )
     counts.spines[:].set_visible(False)
     axes.set_zorder(counts.get_zorder() + 1)
     axes.patch.set_visible(False)
@@ -66,4 +69,4 @@ def draw_calibration(axes: Any, found: Findings) -> None:
     axes.set_xlabel(f"probability of {event}")
     axes.set_ylabel("share that came true")
     tidy(axes)
-    axes.set_title(f"Calibration, ECE {with_interval(found.metrics['ece'])}")
+    axes.set_title(f"Calibration, ECE {found.metrics['ece']:.2f}")

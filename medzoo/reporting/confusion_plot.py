@@ -1,4 +1,4 @@
-"""What is taken for what, and how well each class is told from the rest."""
+"""The confusion matrix, and the AUROC of each class."""
 
 from __future__ import annotations
 

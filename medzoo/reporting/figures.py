@@ -1,4 +1,4 @@
-"""The pictures of a fine-tuning, as one table: what each shows, and when there is nothing to show."""
+"""The figures of a fine-tuning report, as one table: what each shows, and when it is not available."""
 
 from __future__ import annotations
 
@@ -24,122 +24,119 @@ OVERVIEW = "overview"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture.
+class ReportFigure:
+    """One figure of the report.
 
     Attributes:
-        name: What it is called; its file is ``<name>.png``.
+        name: Its name; its file is ``<name>.png``.
         caption: What it shows and how to read it.
-        panels: What draws its parts, side by side; none for the contact sheet, which shows images.
-        there: Whether there is anything to draw.
-        missing: Why there may be nothing.
+        panels: Functions that draw its panels, side by side; none for the contact sheet, which shows images.
+        available: Return whether there is anything to draw.
+        reason: Why there may be nothing.
     """
 
     name: str
     caption: str
     panels: tuple[Panel, ...]
-    there: Callable[[Findings], bool]
-    missing: str
+    available: Callable[[Findings], bool]
+    reason: str
 
 
-PICTURES: Registry[Picture] = Registry(
-    "picture",
+FIGURES: Registry[ReportFigure] = Registry(
+    "figure",
     [
-        Picture(
+        ReportFigure(
             "training",
             "Training loss, and the main metric after each epoch.",
             (draw_loss, draw_metric),
             has_epochs,
             "nothing was trained in epochs",
         ),
-        Picture(
+        ReportFigure(
             "confusion",
             "Held-out images by true and predicted class; the shade is the share of the true class.",
             (draw_confusion,),
             lambda found: found.metrics.confusion is not None and found.metrics.n > 0,
             "an image of this task may have several classes",
         ),
-        Picture(
+        ReportFigure(
             "classes",
-            "How well each class is told from the rest. A long line means few images.",
+            "AUROC of each class against the rest. A wide interval means few images.",
             (draw_classes,),
             lambda found: found.metrics.task != "binary" and found.metrics.n > 0,
-            "a binary task has one curve, which the picture 'roc' shows",
+            "a binary task has one curve, which the figure 'roc' shows",
         ),
-        Picture(
+        ReportFigure(
             "roc",
             "Sensitivity against false alarms at every threshold, with AUROC.",
             (draw_roc,),
             lambda found: bool(found.shown),
             "the held-out images are all of one class",
         ),
-        Picture(
+        ReportFigure(
             "precision_recall",
             "Precision against recall at every threshold, with average precision. It depends on how common a class is.",
             (draw_precision_recall,),
             lambda found: bool(found.shown),
             "the held-out images are all of one class",
         ),
-        Picture(
+        ReportFigure(
             "calibration",
-            "How often events of a given probability came true; on the dashed line, probabilities mean what they say. "
+            "How often events of a given probability came true; on the dashed line, probabilities are calibrated. "
             "Thin lines are 95 % intervals of each bin, grey bars its images.",
             (draw_calibration,),
             lambda found: found.metrics.n > 0,
             "no held-out image has a label",
         ),
-        Picture(
+        ReportFigure(
             "mistakes",
-            "The wrong predictions that the network was surest of, as it saw the images.",
+            "The wrong predictions of the highest confidence, as the network gets the images.",
             (),
-            lambda found: bool(mistakes(found.seen)),
+            lambda found: bool(mistakes(found.outcomes)),
             "no held-out image was predicted wrongly",
         ),
     ],
 )
 
 
-def available(found: Findings) -> list[Picture]:
-    """The pictures that there is something to draw for."""
-    return [picture for picture in PICTURES.values() if picture.there(found)]
+def available(found: Findings) -> list[ReportFigure]:
+    """Return the figures that there is something to draw for."""
+    return [figure for figure in FIGURES.values() if figure.available(found)]
 
 
 def draw(found: Findings, what: str = OVERVIEW) -> Figure:
-    """Draw one picture, or all but the contact sheet on one page.
+    """Draw one figure, or all panels but the contact sheet in one.
 
     Args:
-        found: What was found.
-        what: A name in ``PICTURES``, or ``"overview"``.
+        found: The outcome of the fine-tuning.
+        what: A name in ``FIGURES``, or ``"overview"``.
 
     Returns:
         The figure.
 
     Raises:
-        UnknownNameError: There is no such picture.
+        UnknownNameError: There is no such figure.
         MedzooError: There is nothing to draw: the message says why.
     """
     if what == OVERVIEW:
         return _overview(found)
-    picture = PICTURES[what]
-    if not picture.there(found):
-        raise MedzooError(f"there is no picture {what!r}: {picture.missing}; drawable: {_names(found)}")
-    return _side_by_side(found, picture.panels) if picture.panels else contact_sheet(found)
-
-
-def _names(found: Findings) -> str:
-    return ", ".join([OVERVIEW, *(picture.name for picture in available(found))])
+    figure = FIGURES[what]
+    if not figure.available(found):
+        names = ", ".join([OVERVIEW, *(other.name for other in available(found))])
+        raise MedzooError(f"figure {what!r} is not available: {figure.reason}; available: {names}")
+    return _side_by_side(found, figure.panels) if figure.panels else contact_sheet(found)
 
 
 def _overview(found: Findings) -> Figure:
-    shown = [picture for picture in available(found) if picture.panels]
+    shown = [figure for figure in available(found) if figure.panels]
     if not shown:
         raise MedzooError("there is nothing to draw: no held-out image has a label")
     # The matrix says more than a line for each class, and there is room for one of the two.
-    redundant = "classes" if "confusion" in {picture.name for picture in shown} else ""
-    panels = tuple(panel for picture in shown if picture.name != redundant for panel in picture.panels)
-    figure = _side_by_side(found, panels)
-    figure.suptitle(drawn_text(found.title), fontsize=12)
-    return figure
+    redundant = "classes" if "confusion" in {figure.name for figure in shown} else ""
+    panels = tuple(panel for figure in shown if figure.name != redundant for panel in figure.panels)
+    overview = _side_by_side(found, panels)
+    overview.suptitle(drawn_text(found.title), fontsize=12)
+    return overview
 
 
 def _side_by_side(found: Findings, panels: tuple[Panel, ...]) -> Figure:

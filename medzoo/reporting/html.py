@@ -1,4 +1,4 @@
-"""``report.html``: everything a fine-tuning found on one page that needs no other file."""
+"""``report.html``: the whole outcome of a fine-tuning in one HTML file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image
 
 from medzoo.metrics.estimates import Estimate
 from medzoo.models.info import ModelInfo
-from medzoo.reporting.figures import PICTURES
+from medzoo.reporting.figures import FIGURES
 from medzoo.reporting.findings import Findings
-from medzoo.reporting.mistakes import MOST, described, mistakes
+from medzoo.reporting.mistakes import MOST, describe, mistakes
 from medzoo.reporting.templates import render
 
-LARGEST = 320  # pixels of an image on the page
-# What each number is, and whether more of it is better.
+LARGEST = 320  # pixels of an image in the report
+# Name, definition, and whether higher is better.
 WORDS: Mapping[str, tuple[str, str, bool]] = {
-    "accuracy": ("Accuracy", "share of images predicted rightly", True),
+    "accuracy": ("Accuracy", "share of images predicted correctly", True),
     "balanced_accuracy": ("Balanced accuracy", "mean of the sensitivities of the classes", True),
     "kappa": ("Cohen's kappa", "agreement beyond chance; 0 is chance", True),
     "kappa_linear": ("Kappa, linear weights", "a miss by two grades weighs twice one by one", True),
@@ -31,22 +31,22 @@ WORDS: Mapping[str, tuple[str, str, bool]] = {
     "average_precision": ("Average precision", "area under precision and recall; the prevalence is chance", True),
     "f1": ("F1", "harmonic mean of precision and sensitivity", True),
     "sensitivity": ("Sensitivity", "share of positive images that are found", True),
-    "specificity": ("Specificity", "share of negative images that are left alone", True),
+    "specificity": ("Specificity", "share of negative images that are predicted negative", True),
     "brier": ("Brier score", "mean squared error of the probabilities", False),
     "ece": ("ECE", "expected calibration error: mean gap between probability and share", False),
 }
 
 
 @dataclass(frozen=True)
-class Line:
-    """One metric of the page's table.
+class MetricRow:
+    """One row of the table of metrics.
 
     Attributes:
-        label: What it is called.
-        meaning: What it says.
-        rising: Whether more of it is better.
-        estimate: The number.
-        main: Whether it is the one that matters most.
+        label: The metric's name.
+        meaning: Its definition.
+        rising: Whether higher is better.
+        estimate: Its value and interval.
+        main: Whether it is the task's primary metric.
     """
 
     label: str
@@ -56,27 +56,27 @@ class Line:
     main: bool
 
 
-def page(
+def html_report(
     found: Findings,
     record: Mapping[str, Any],
     info: ModelInfo,
     patients: tuple[int, int] | None,
-    pictures: Mapping[str, Path],
+    figures: Mapping[str, Path],
 ) -> str:
-    """Write the page.
+    """Write the report.
 
     Args:
-        found: What was found.
+        found: The outcome of the fine-tuning.
         record: The run record.
         info: What the model is.
         patients: How many patients the images that are not held out and those that are show; ``None`` where unknown.
-        pictures: The PNG file of each picture that could be drawn, by its name in ``medzoo.reporting.figures``.
+        figures: The PNG file of each available figure, by its name in ``medzoo.reporting.figures``.
 
     Returns:
-        HTML with everything inside.
+        HTML that needs no other file.
     """
     metrics = found.metrics
-    wrong = mistakes(found.seen)
+    wrong = mistakes(found.outcomes)
     return render(
         "finetuned.html",
         title=found.title,
@@ -84,16 +84,17 @@ def page(
         record=record,
         metrics=metrics,
         patients=patients,
-        lines=[Line(*WORDS[name], one, name == found.primary) for name, one in metrics.values.items()],
+        rows=[
+            MetricRow(metrics.title(name, WORDS[name][0]), *WORDS[name][1:], one, name == found.primary)
+            for name, one in metrics.values.items()
+        ],
         columns=[(name, WORDS[name][0]) for name in next(iter(metrics.per_class.values()))],
-        pictures=[
-            (PICTURES[name], base64.b64encode(path.read_bytes()).decode())
-            for name, path in pictures.items()
-            if PICTURES[name].panels
+        figures=[
+            (FIGURES[name], embedded(path.read_bytes())) for name, path in figures.items() if FIGURES[name].panels
         ],
         mistakes=[
             (
-                *described(one, metrics.classes, metrics.task),
+                *describe(one, metrics.classes, metrics.task),
                 found.ids[found.rows[one.image]],
                 thumbnail(found.images[found.rows[one.image]]),
             )
@@ -105,13 +106,18 @@ def page(
 
 
 def thumbnail(image: NDArray[Any]) -> str:
-    """An image of the data set as base64 of a PNG, at most 320 pixels a side.
+    """Return an image of the data set as a PNG of at most 320 pixels a side, for an ``img``.
 
     Args:
         image: ``uint8 [H, W, C]``, C 1 or 3.
     """
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    picture.thumbnail((LARGEST, LARGEST))
+    thumb = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    thumb.thumbnail((LARGEST, LARGEST))
     written = io.BytesIO()
-    picture.save(written, "PNG", optimize=True)
-    return base64.b64encode(written.getvalue()).decode()
+    thumb.save(written, "PNG", optimize=True)
+    return embedded(written.getvalue())
+
+
+def embedded(png: bytes) -> str:
+    """Return a PNG file as the address of an ``img``."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,4 +1,4 @@
-"""The card of a fine-tuned model: what it is, what it was trained and measured on, how to use it."""
+"""The model card of a fine-tuned model."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def model_card(
     """Write the card.
 
     Args:
-        name: What the model is called.
-        info: What it is.
+        name: The model's name.
+        info: The model's description.
         record: Its run record.
         metrics: Its numbers on the held-out images.
         repo_id: Where it is on the Hub; empty for one that is in a folder.
@@ -39,14 +39,13 @@ def model_card(
 
 
 def metadata(name: str, info: ModelInfo, record: Mapping[str, Any], metrics: Metrics) -> str:
-    """The card's metadata, by the Hub's own client: YAML without the lines of dashes.
+    """Return the card's metadata, by the Hub's own client: YAML without the lines of dashes.
 
     There is no licence among it: the terms are those of the data, which only the user knows.
     """
-    base = base_model(info.weights)
-    result = _result(record, metrics)
+    base, result = base_model(info.weights), _result(record, metrics)
     relation: dict[str, Any] = {"base_model": base, "base_model_relation": "finetune"} if base else {}
-    data = ModelCardData(
+    return ModelCardData(
         language="en",
         library_name="timm",
         pipeline_tag=_TASK,
@@ -54,12 +53,11 @@ def metadata(name: str, info: ModelInfo, record: Mapping[str, Any], metrics: Met
         model_name=name if result else None,
         eval_results=[result] if result else None,
         **relation,
-    )
-    return data.to_yaml()
+    ).to_yaml()
 
 
 def base_model(weights: str) -> str | None:
-    """Where the weight that a model started from is on the Hub; ``None`` where it is not there.
+    """Return the repository of a model's pretrained weights on the Hub; ``None`` where there is none.
 
     Example:
         >>> base_model("densenet121_in"), base_model("mine")
@@ -75,7 +73,7 @@ def base_model(weights: str) -> str | None:
 
 
 def _result(record: Mapping[str, Any], metrics: Metrics) -> EvalResult | None:
-    """The main metric for the Hub's tables, where it is defined."""
+    """Return the primary metric for the Hub's tables, where it is defined."""
     primary, data = record["primary"], record["data"]["name"]
     estimate = metrics[primary]
     if estimate.value is None:

@@ -1,4 +1,4 @@
-"""What every picture is drawn with: without a display and without touching the user's matplotlib settings."""
+"""Helpers of all figures: no display is needed, and the user's matplotlib settings are left alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from medzoo.core.atomic import replacing_file
 
 DPI = 120
-LONGEST = 20  # characters of a class name that a picture has room for
+LONGEST = 20  # characters of a class name that a figure has room for
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -41,14 +41,14 @@ def draw_curves(axes: Any, series: Mapping[str, Sequence[float | None]], ylabel:
 
 
 def tidy(axes: Any) -> None:
-    """A light grid behind the lines, and no frame above and to the right."""
+    """Draw a light grid behind the lines, and no frame above and to the right."""
     axes.grid(alpha=0.25, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def colours(count: int) -> list[Any]:
-    """As many colours that differ as there are; they begin anew after twenty.
+    """Return different colours; they repeat after twenty.
 
     Example:
         >>> len(set(colours(15)))
@@ -59,38 +59,38 @@ def colours(count: int) -> list[Any]:
 
 
 def drawn_names(names: Sequence[str]) -> list[str]:
-    """Class names as a picture can show them: short, as they stand, in letters that the font has.
+    """Return class names as a figure can show them: short, in letters that the font has.
 
     Args:
         names: Any texts.
 
     Returns:
         One text for each: cut at 20 characters, with what matplotlib would read as formulas or as "not for the legend"
-        disarmed; ``class 3`` for the third where the user's font lacks a letter of the name.
+        escaped; ``class 3`` for the third where the user's font lacks a letter of the name.
 
     Example:
         >>> drawn_names(["normal", "_other", "costs $5", "a name that is far too long for a picture"])
         ['normal', ' _other', 'costs \\\\$5', 'a name that is far …']
     """
-    return [_drawn(name, f"class {number}") for number, name in enumerate(names, start=1)]
+    return [_short_name(name, f"class {number}") for number, name in enumerate(names, start=1)]
 
 
 def drawn_text(text: str) -> str:
-    """Any text as a picture can show it: with a square for each letter that the font lacks."""
+    """Return any text as a figure can show it: with a square for each letter that the font lacks."""
     known = _letters(findfont(FontProperties()))
-    return _disarmed("".join(letter if ord(letter) in known else "□" for letter in text))
+    return _escaped("".join(letter if ord(letter) in known else "□" for letter in text))
 
 
-def _drawn(name: str, instead: str) -> str:
+def _short_name(name: str, instead: str) -> str:
     line = " ".join(name.split())
     if not line or not {ord(letter) for letter in line} <= _letters(findfont(FontProperties())):
         return instead
-    return _disarmed(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")
+    return _escaped(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")
 
 
-def _disarmed(text: str) -> str:
-    escaped = text.replace("$", r"\$")
-    return f" {escaped}" if escaped.startswith("_") else escaped
+def _escaped(text: str) -> str:
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 @lru_cache(maxsize=8)

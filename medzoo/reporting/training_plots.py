@@ -1,4 +1,4 @@
-"""How the training went: loss and validation metric over epochs."""
+"""Training curves: loss and validation metric over epochs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from medzoo.reporting.plots import draw_curves
 
 
 def has_epochs(found: Findings) -> bool:
-    """Whether anything was trained in epochs."""
+    """Return whether anything was trained in epochs."""
     return any("loss" in record for record in found.history)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from medzoo.comparison import plots
 from medzoo.comparison.convergence import Convergence, convergence
-from medzoo.comparison.report import View, body, embedded, style, table
-from medzoo.comparison.styles import looks_of
+from medzoo.comparison.report import ComparisonView, body, style, table
+from medzoo.comparison.styles import assign_styles
 from medzoo.comparison.tables import DIGITS, csv_text, long_rows
 from medzoo.comparison.verdict import verdict
 from medzoo.core.atomic import write_json, write_text
+from medzoo.reporting.html import embedded
 from medzoo.reporting.plots import save_figure
 from training.datasets import DATASETS
 from training.study.paper import CITATION, TABLE_2
@@ -24,7 +25,7 @@ from training.templates import render
 
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "report.json", "pictures"
 # An arm has one colour in all figures of the study.
-LOOKS = looks_of(ARMS, ARMS[0])
+STYLES = assign_styles(ARMS, ARMS[0])
 
 
 def write_report(results: Sequence[TargetResult], folder: Path) -> Path:
@@ -50,7 +51,7 @@ def write_report(results: Sequence[TargetResult], folder: Path) -> Path:
         titles={result.target: DATASETS[result.target].title for result in results},
         arms=shown_arms(results),
         baselines=list(dict.fromkeys(result.comparison.baseline for result in results)),
-        looks=LOOKS,
+        styles=STYLES,
         summary=found,
         limits=limited,
         rows=table_rows(results),
@@ -95,14 +96,14 @@ def _forest(results: Sequence[TargetResult], folder: Path) -> str | None:
     }
     if not any(row.test for rows in groups.values() for row in rows):
         return None
-    figure = plots.forest(groups, LOOKS, "difference to the baseline (accuracy or kappa)")
-    return embedded(save_figure(figure, folder / "forest.png"))
+    figure = plots.forest(groups, STYLES, "difference to the baseline (accuracy or kappa)")
+    return embedded(save_figure(figure, folder / "forest.png").read_bytes())
 
 
 def _section(result: TargetResult, folder: Path) -> tuple[str, str | None]:
     """Render the section of a target, and its table on unseen images if some were seen."""
-    unseen = None if result.unseen is None else table(View.of(result.unseen, result.metric, LOOKS))
-    return body(View.of(result.comparison, result.metric, LOOKS), folder), unseen
+    unseen = None if result.unseen is None else table(ComparisonView.of(result.unseen, result.metric, STYLES))
+    return body(ComparisonView.of(result.comparison, result.metric, STYLES), folder), unseen
 
 
 def _by_arm(result: TargetResult) -> dict[str, Convergence]:

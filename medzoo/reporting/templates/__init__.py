@@ -1,4 +1,4 @@
-"""Texts with gaps: cards and reports."""
+"""The templates of cards and reports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template of this folder; a gap without a value is an error, HTML is escaped.
+    """Render a template of this folder; an undefined variable is an error, HTML is escaped.
 
     Args:
         template: Its file name.
-        **values: What its gaps are called.
-
-    Returns:
-        The text.
+        **values: Its variables.
     """
     environment = Environment(
         loader=PackageLoader("medzoo.reporting", "templates"),
@@ -30,7 +27,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def plain(text: object) -> str:
-    r"""A name as it stands, in a line or a table's cell of Markdown.
+    r"""Escape a name for a line or a table's cell of Markdown.
 
     Example:
         >>> plain("a|b\n<c> *d*")
