@@ -217,7 +217,7 @@ def test_models_that_cannot_be_measured(tiny: Path, strange: Path) -> None:
 def test_outputs_without_names_take_the_datas(data: Path) -> None:
     found = evaluate(Eye((), ""), data, **QUICK)
     assert found.predictions.classes == ("blue", "green", "red")
-    assert found.notes[-1] == "The model names no classes: its outputs are taken for blue, green, red."
+    assert found.notes[-1] == "The model has no class names: its outputs are taken to be blue, green, red."
 
 
 def test_every_unreadable_image_is_named(data: Path) -> None:

@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 from medzoo import create_model, finetune, predict
 from medzoo.__main__ import app
 from medzoo.core.errors import MedzooError
-from medzoo.engine.optimizers import layer_rates, make_optimizer
+from medzoo.engine.optimizers import layer_lr_scales, make_optimizer
 from medzoo.engine.runtime import seeded
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 from medzoo.finetuning import job as job_module
-from medzoo.finetuning.early_stopping import Selection, best_epoch
-from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing
+from medzoo.finetuning.early_stopping import EarlyStopping, best_epoch
+from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing_stages
 from medzoo.models.external import adopt
 from medzoo.models.freezing import freeze
 from medzoo.models.info import Model
@@ -147,7 +147,7 @@ def test_gradual_thaws_block_after_block(tiny: Path, monkeypatch: pytest.MonkeyP
         return predict(job, net, *args)
 
     monkeypatch.setattr(job_module.Job, "predict", look)
-    stages = unfreezing(model)
+    stages = unfreezing_stages(model)
     assert stages == ["all", 3, 2, 1, 0, None]
     finetune(model, DATA, strategy="gradual", epochs=10, batch_size=8, device="cpu")
     first = [min((stage_at(done, 10, 6) for done in range(10) if part in seen[done]), default=None)
@@ -195,16 +195,16 @@ def test_impossible_options(tiny: Path, options: dict, message: str) -> None:
 
 def test_layer_decay_slows_the_first_blocks(tiny: Path) -> None:
     model = create_model(tiny, num_classes=3)
-    rates = layer_rates(model, 0.5)
-    assert {key.split(".")[0]: rates[key] for key in rates} == {
+    scales = layer_lr_scales(model, 0.5)
+    assert {key.split(".")[0]: scales[key] for key in scales} == {
         **{"conv1": 0.5**5, "bn1": 0.5**5, "layer1": 0.5**4, "layer2": 0.5**3, "layer3": 0.5**2},
         **{"layer4": 0.5, "fc": 1.0},
     }
-    optimizer = make_optimizer(model, Plan(1, 2, 1.0, 0.1), rates)
+    optimizer = make_optimizer(model, TrainingConfig(1, 2, 1.0, 0.1), scales)
     named = {id(parameter): name for name, parameter in model.named_parameters()}
     grouped = {named[id(p)]: group for group in optimizer.param_groups for p in group["params"]}
     assert set(grouped) == set(named.values())
-    assert all(group["rate"] == rates[name] for name, group in grouped.items())
+    assert all(group["lr_scale"] == scales[name] for name, group in grouped.items())
     assert grouped["layer1.0.conv1.weight"]["weight_decay"] == 0.1
     assert grouped["layer1.0.bn1.weight"]["weight_decay"] == 0.0
     before = values(model)
@@ -266,11 +266,11 @@ def test_patience_by_patient(tiny: Path, tmp_path: Path) -> None:
 def test_an_undefined_metric_chooses_nothing() -> None:
     history = [{"epoch": n, "selection": {"auroc": None}} for n in (1, 2, 3)]
     assert best_epoch(history, "auroc") is None
-    net, selection = nn.Linear(1, 1), Selection("auroc", 1)
+    net, early_stopping = nn.Linear(1, 1), EarlyStopping("auroc", 1)
     for last in (1, 2, 3):
-        selection.look(net, history[:last])
+        early_stopping.update(net, history[:last])
     before = values(net)
-    assert selection.restore(net, history) == 3
+    assert early_stopping.restore(net, history) == 3
     assert changed(before, net) == set()
     assert [("last" in record, "kept" in record) for record in history] == [
         (False, False),
@@ -329,7 +329,9 @@ def test_resume_refuses_other_settings_and_other_data(
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**QUICK, "checkpoints": folder}
     interrupted(monkeypatch, 2, tiny, DATA, **settings)
-    with pytest.raises(MedzooError, match="a run with another lr; give the same options to go on, or leave resume out"):
+    with pytest.raises(
+        MedzooError, match="a run with another lr; give the same options to resume it, or leave resume out"
+    ):
         finetune(tiny, DATA, resume=True, lr=0.1, **settings)
     other = [image.copy() for image in DATA[0]]
     other[0][0, 0] ^= 1

@@ -1,4 +1,4 @@
-"""What fine-tuning found: the model, its numbers, how it got there, and a bundle of it all."""
+"""The result of fine-tuning: the model, its metrics, the history, and a bundle of them all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FEATURES = "features.npz"
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The outcome of ``medzoo.finetune``.
+    """The result of ``medzoo.finetune``.
 
     Attributes:
         model: The model, in evaluation mode.

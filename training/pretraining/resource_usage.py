@@ -78,7 +78,7 @@ class Usage:
         self.energy = Energy(device)
         self.earlier: Mapping[str, Any] | None = None
 
-    def go_on_from(self, earlier: Mapping[str, Any]) -> None:
+    def resume_from(self, earlier: Mapping[str, Any]) -> None:
         """Count on from what an earlier process told."""
         self.earlier = earlier
 
