@@ -118,7 +118,7 @@ class Checkpoints:
                 os.fsync(file.fileno())
         except (OSError, RuntimeError) as error:
             raise RunError(
-                f"the checkpoint {path} cannot be written ({error.__cause__ or error}); "
+                f"the checkpoint {path} cannot be written ({error.__cause__ or error.__context__ or error}); "
                 "make room and give the same command again: the run resumes from the last one"
             ) from error
         self.last = time.monotonic()
