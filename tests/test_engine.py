@@ -130,7 +130,9 @@ def test_out_of_memory_halves_the_chunks_and_changes_nothing_else(
         assert torch.equal(narrow.net.state_dict()[key], value), key
     said = capfd.readouterr().err.strip().splitlines()
     assert len(said) == {4: 1, 3: 2}[most], "one line a halving, and none later"
-    assert said[0] == "out of memory with 8 images at a time: continuing with 4, in 2 passes; a step still takes 8 images"
+    assert said[0] == (
+        "out of memory with 8 images at a time: continuing with 4, in 2 passes; a step still takes 8 images"
+    )
 
 
 def test_the_gradients_of_a_step_begun_anew_are_those_of_a_first_try() -> None:
@@ -180,7 +182,8 @@ def test_clipping_is_torchs(clip: float, monkeypatch: pytest.MonkeyPatch) -> Non
     ours, torchs = network(), network()
     trained(ours, clip=clip, epochs=1)
     monkeypatch.setattr(
-        "medzoo.engine.loop._Loop._clip", lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        "medzoo.engine.loop._Loop._clip",
+        lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip),
     )
     trained(torchs, clip=clip, epochs=1)
     for key, value in torchs.state_dict().items():

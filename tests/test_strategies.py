@@ -25,7 +25,7 @@ from medzoo.core.errors import MedzooError
 from medzoo.engine.optimizers import layer_lr_scales, make_optimizer
 from medzoo.engine.runtime import seeded
 from medzoo.engine.schedule import TrainingConfig
-from medzoo.finetuning import job as job_module
+from medzoo.finetuning import run as run_module
 from medzoo.finetuning.early_stopping import EarlyStopping, best_epoch
 from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing_stages
 from medzoo.models.external import adopt
@@ -140,13 +140,13 @@ def test_gradual_thaws_block_after_block(tiny: Path, monkeypatch: pytest.MonkeyP
     seen: list[set[str]] = []
     before = values(model)
 
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
-    def look(job: Any, net: nn.Module, *args: Any) -> Any:
+    def look(run: Any, net: nn.Module, *args: Any) -> Any:
         seen.append({key.split(".")[0] for key in changed(before, net)})
-        return predict(job, net, *args)
+        return predict(run, net, *args)
 
-    monkeypatch.setattr(job_module.Job, "predict", look)
+    monkeypatch.setattr(run_module.FinetuneRun, "predict", look)
     stages = unfreezing_stages(model)
     assert stages == ["all", 3, 2, 1, 0, None]
     finetune(model, DATA, strategy="gradual", epochs=10, batch_size=8, device="cpu")
@@ -221,22 +221,22 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     kept: list[dict[str, torch.Tensor]] = []
     rows: list[set[int]] = []
 
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
-    def look(job: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
-        if torch.equal(asked, job.split.val):
-            rows[:] = [set(side.tolist()) for side in (job.split.train, job.split.val, job.split.test)]
+    def look(run: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
+        if torch.equal(asked, run.split.val):
+            rows[:] = [set(side.tolist()) for side in (run.split.train, run.split.val, run.split.test)]
             kept.append(values(net))
-        found.append(predict(job, net, images, asked))
+        found.append(predict(run, net, images, asked))
         return found[-1]
 
-    def judge(job: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
-        return {"accuracy": next(script) if torch.equal(asked, job.split.val) else float(len(kept))}
+    def values_of(run: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
+        return {"accuracy": next(script) if torch.equal(asked, run.split.val) else float(len(kept))}
 
     found: list[Any] = []
-    monkeypatch.setattr(job_module.Job, "predict", look)
-    monkeypatch.setattr(job_module.Job, "values", judge)
-    monkeypatch.setattr(job_module, "primary", lambda task: "accuracy")
+    monkeypatch.setattr(run_module.FinetuneRun, "predict", look)
+    monkeypatch.setattr(run_module.FinetuneRun, "metric_values", values_of)
+    monkeypatch.setattr(run_module, "primary", lambda task: "accuracy")
     monkeypatch.setattr("medzoo.finetuning.finetune.primary", lambda task: "accuracy")
     report = finetune(tiny, DATA, patience=2, epochs=7, batch_size=8, device="cpu")
     assert len(report.history) == 4
@@ -285,7 +285,7 @@ class PowerCutError(Exception):
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **options: Any) -> None:
     """Fine-tune up to the measuring of an epoch."""
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
     def stop(self: Any, *args: Any) -> Any:
         stop.calls += 1  # type: ignore[attr-defined]
@@ -295,7 +295,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **optio
 
     stop.calls = 0  # type: ignore[attr-defined]
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        patch.setattr(job_module.Job, "predict", stop)
+        patch.setattr(run_module.FinetuneRun, "predict", stop)
         finetune(*args, **options)
 
 
@@ -440,14 +440,14 @@ def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatc
     data, out = class_folders(tmp_path / "data"), tmp_path / "mine"
     words = ["finetune", str(tiny), str(data), "--out", str(out), "--epochs", "3", "--batch-size", "8"]
     words += ["--device", "cpu", "--json"]
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
     def ask_to_stop(self: Any, *args: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return predict(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_module.Job, "predict", ask_to_stop)
+        patch.setattr(run_module.FinetuneRun, "predict", ask_to_stop)
         stopped = CliRunner().invoke(app, words)
     assert stopped.exit_code != 0
     assert "stopped, and saved; the same command with --resume goes on" in stopped.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -36,6 +37,8 @@ def run(app: typer.Typer) -> NoReturn:
         app: The command line.
     """
     debug = DEBUG in sys.argv
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show costs no result
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.DEBUG if debug else logging.WARNING)
     try:

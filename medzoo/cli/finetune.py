@@ -81,6 +81,7 @@ def finetune(
 ) -> None:
     """Fine-tune a weight on images of your own and measure it on held-out ones."""
     from medzoo.core.errors import MedzooError
+    from medzoo.core.output import check_output
     from medzoo.core.progress import say
     from medzoo.engine.interrupts import Stopped
     from medzoo.finetuning.finetune import finetune as tune
@@ -88,6 +89,7 @@ def finetune(
 
     if out is not None:
         check_free(out)  # before the work, not after it
+        check_output(out)
     elif resume:
         raise MedzooError("--resume goes on with a run that was given --out; name the same folder")
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights

@@ -11,10 +11,11 @@ from typing import Any, overload
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from medzoo._version import __version__
 from medzoo.core.atomic import replacing_folder, write_json, write_text
-from medzoo.core.errors import MedzooError
+from medzoo.core.errors import MedzooError, RunError
 from medzoo.data.dataset import Examples
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.features.extract import Features
@@ -208,11 +209,14 @@ class Report:
         """
         check_free(Path(folder))
         check_savable(self.model)
-        with replacing_folder(Path(folder)) as new:
-            self._write(new, Path(folder).name)
-            if images:
-                write_json(new / RUN, self.to_dict())
-                self._write_images(new)
+        try:
+            with replacing_folder(Path(folder)) as new:
+                self._write(new, Path(folder).name)
+                if images:
+                    write_json(new / RUN, self.to_dict())
+                    self._write_images(new)
+        except Exception as error:  # whatever it is, the trained weights must not be lost with it
+            raise RunError(f"{folder} cannot be saved ({error}); {self._rescue(Path(folder))}") from error
         if self.checkpoints is not None:
             self.checkpoints.clear()
         return Path(folder)
@@ -249,6 +253,19 @@ class Report:
                 token=token,
                 owned=(MODEL, HEAD, CONFIG, CARD, RUN, CURVES).__contains__,
             ).url
+
+    def _rescue(self, folder: Path) -> str:
+        """Save the model alone, beside the folder or else among temporary files, and say where."""
+        for place in (folder.parent, Path(tempfile.gettempdir())):
+            try:
+                rescued = Path(tempfile.mkdtemp(prefix=f"{folder.name}.rescued-", dir=place))
+                save_trained(self.model, rescued)
+            except (OSError, SafetensorError, UnicodeError):
+                continue
+            return f"the trained model is in {rescued}"
+        if self.checkpoints is not None:
+            return f"the run's checkpoints are in {self.checkpoints.folder}"
+        return "the trained model is in report.model alone"
 
     def _write(self, folder: Path, name: str, repo_id: str = "") -> None:
         """Everything that neither shows nor names single images."""

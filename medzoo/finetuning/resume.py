@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.core.errors import MedzooError
+from medzoo.core.output import check_output
 from medzoo.core.progress import say
 from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
-from medzoo.engine.checkpoints import Checkpoints
+from medzoo.engine.checkpoints import KEPT, Checkpoints
 from medzoo.finetuning.options import FinetuneOptions
 from medzoo.models.info import Model
 
@@ -46,13 +47,17 @@ def open_checkpoints(
         The checkpoints, or ``None``.
 
     Raises:
-        MedzooError: The folder holds something else, which would be removed with them.
+        MedzooError: The folder holds something else, which would be removed with them, or cannot be written.
+        DiskFullError: It has too little room.
     """
     if folder is None:
         return None
     folder = Path(folder)
     if folder.exists() and not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
         raise MedzooError(f"{folder} holds other files than checkpoints; give a folder of their own")
+    # AdamW keeps two values for each weight; one checkpoint more while it is written, and the saved model beside them.
+    weights = sum(value.nbytes for value in model.state_dict().values())
+    check_output(folder, (3 * (KEPT + 1) + 1) * weights)
     settings: dict[str, Any] = {
         "weight": model.medzoo.weights,
         "network": [model.medzoo.arch, model.medzoo.head, model.medzoo.truncate, model.medzoo.frozen],

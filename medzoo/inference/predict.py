@@ -63,8 +63,9 @@ class Predictions:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return one dictionary per image, for JSON or a table."""
+        columns = self._probability_columns(("image", "label"))
         return [
-            {"image": name, "label": label, **{c: round(float(p), 6) for c, p in zip(self.classes, row, strict=True)}}
+            {"image": name, "label": label, **{c: round(float(p), 6) for c, p in zip(columns, row, strict=True)}}
             for name, label, row in zip(self.ids, self.labels, self.probabilities, strict=True)
         ]
 
@@ -74,13 +75,25 @@ class Predictions:
         Args:
             known: More columns, behind the image: name to N texts.
         """
+        first = ("image", *(known or {}), "label")
         columns = list((known or {}).values())
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("image", *(known or {}), "label", *self.classes))
+        writer.writerow((*first, *self._probability_columns(first)))
         for name, *more, label, row in zip(self.ids, *columns, self.labels, self.probabilities, strict=True):
             writer.writerow((name, *more, label, *(f"{p:.6f}" for p in row)))
         return text.getvalue()
+
+    def _probability_columns(self, taken: Sequence[str]) -> list[str]:
+        """Return a column name for each class: its own, or with ``probability`` where another column is so called."""
+        names = set(self.classes) | set(taken)
+        columns = []
+        for name in self.classes:
+            column = name
+            while column in taken or (column != name and column in names):
+                column = f"{column} probability"
+            columns.append(column)
+        return columns
 
     def save(self, path: str | Path) -> Path:
         """Write a CSV or JSON file, by its suffix.
