@@ -25,7 +25,7 @@ _DAMAGED = (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, pi
 
 @dataclass
 class TrainingProgress:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         epoch: Epochs completed.

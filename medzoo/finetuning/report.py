@@ -77,12 +77,12 @@ class Report:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """What the held-out images are called."""
+        """The names of the held-out images."""
         return tuple(np.asarray(self.examples.ids)[self.held_out].tolist())
 
     @property
     def title(self) -> str:
-        """What was fine-tuned on what."""
+        """The weights and the data set."""
         return f"{self.model.medzoo.weights} on {self.data['name']}"
 
     def __str__(self) -> str:
@@ -95,7 +95,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The run record, for JSON."""
+        """Return the run record, for JSON."""
         info: ModelInfo = self.model.medzoo
         return {
             "schema": 1,
@@ -153,7 +153,7 @@ class Report:
 
     @cached_property
     def _findings(self) -> Findings:
-        """What the pictures are drawn from."""
+        """The results from which figures are drawn."""
         metrics = self.metrics
         cut = metrics.threshold[-1] if metrics.task == "binary" and metrics.threshold else metrics.threshold
         seen = outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut)
@@ -268,7 +268,7 @@ class Report:
         return "the trained model is in report.model alone"
 
     def _write(self, folder: Path, name: str, repo_id: str = "") -> None:
-        """Everything that neither shows nor names single images."""
+        """Write everything that neither shows nor names single images."""
         save_trained(self.model, folder)
         record = self.to_dict()
         del record["held_out"]
@@ -287,7 +287,7 @@ class Report:
             self.features.save(folder / FEATURES)
 
     def _patients(self) -> tuple[int, int] | None:
-        """How many patients the other and the held-out images show, where they are known."""
+        """Count the patients of the training and of the held-out images, where they are known."""
         if self.examples.patients is None:
             return None
         groups = self.examples.groups
