@@ -202,3 +202,11 @@ def test_one_is_due_after_its_time(folder: Path, monkeypatch: pytest.MonkeyPatch
     model = network()
     checkpoints.save(model, make_optimizer(model, CONFIG), TrainingProgress())
     assert not checkpoints.is_due()
+
+
+def test_checkpoints_of_an_earlier_version_are_refused(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "at-00000-00000001.safetensors").write_bytes(b"of before")
+    model = network()
+    with pytest.raises(RunError, match=r"an earlier version of medzoo, .* give --restart to start anew"):
+        Checkpoints(folder, SETTINGS).restore(model, make_optimizer(model, CONFIG))

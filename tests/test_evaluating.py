@@ -208,7 +208,7 @@ def test_models_that_cannot_be_measured(tiny: Path, strange: Path) -> None:
         evaluate(Eye((), ""), strange)
     with pytest.raises(DataError, match="strange is multiclass, and eye is multilabel"):
         evaluate(Eye(COLOURS, "multilabel"), strange)
-    with pytest.raises(MedzooError, match="a Linear does not say how its images are prepared"):
+    with pytest.raises(MedzooError, match="a Linear does not define how images are prepared"):
         evaluate(nn.Linear(1, 1), strange)
     with pytest.raises(MedzooError, match="no test-time augmentation named 'flip'"):
         evaluate(Eye(), strange, tta="flip")

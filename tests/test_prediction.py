@@ -244,7 +244,7 @@ def test_averaging_over_views_is_the_mean_of_predictions(model: Any) -> None:
 
 
 def test_a_model_from_elsewhere_says_what_to_do() -> None:
-    with pytest.raises(MedzooError, match="a Linear does not say how its images are prepared; make it with"):
+    with pytest.raises(MedzooError, match="a Linear does not define how images are prepared; make it with"):
         predict(torch.nn.Linear(1, 1), IMAGES)
 
 

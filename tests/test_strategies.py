@@ -172,7 +172,9 @@ def test_truncated_keeps_two_blocks(zoo: Path, tmp_path: Path) -> None:
     assert not any("denseblock3" in key for key in report.model.state_dict())
     again = reloaded(report.model, tmp_path / "mine")
     assert set(again.state_dict()) == set(report.model.state_dict())
-    with pytest.raises(MedzooError, match=r"cannot be cut to 1 blocks; give the weight's name"):
+    with pytest.raises(
+        MedzooError, match=r"cannot be truncated after it was made, here to 1 blocks; give the weight's name"
+    ):
         finetune(report.model, data, truncate=1)
 
 
@@ -185,7 +187,7 @@ def test_truncated_keeps_two_blocks(zoo: Path, tmp_path: Path) -> None:
         ({"layer_decay": 0.0}, "layer_decay is 0.0; give a number above 0 up to 1"),
         ({"patience": 0}, "patience is 0; give 1 epoch or more"),
         ({"strategy": "truncated"}, "truncate= keeps dense blocks, and ResNet has none"),
-        ({"resume": True}, "say in which folder they are with checkpoints="),
+        ({"resume": True}, "give their folder with checkpoints="),
     ],
 )
 def test_impossible_options(tiny: Path, options: dict, message: str) -> None:
@@ -305,7 +307,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **optio
 def test_an_interrupted_run_ends_with_the_same_bits(
     options: dict, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.MIN_INTERVAL", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**options, "epochs": 4, "batch_size": 8, "device": "cpu", "lr": 3e-3}
     whole = finetune(tiny, DATA, **settings)
@@ -325,7 +327,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_resume_refuses_other_settings_and_other_data(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.MIN_INTERVAL", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**QUICK, "checkpoints": folder}
     interrupted(monkeypatch, 2, tiny, DATA, **settings)
@@ -342,7 +344,7 @@ def test_resume_refuses_other_settings_and_other_data(
     finetune(tiny, DATA, **settings)
     assert "removing the checkpoints of an earlier run in" in capfd.readouterr().err
     finetune(tiny, DATA, **{**settings, "resume": True, "checkpoints": tmp_path / "none.checkpoints"})
-    assert "holds no checkpoint; the run begins at the start" in capfd.readouterr().err
+    assert "holds no checkpoint; the run starts anew" in capfd.readouterr().err
 
 
 def test_a_folder_of_other_things_is_not_taken_for_checkpoints(tiny: Path, tmp_path: Path) -> None:
