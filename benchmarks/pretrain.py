@@ -40,12 +40,12 @@ from torchvision.datasets import ImageFolder
 
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part
+from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.loop import fit, make_optimizer
 from medzoo.engine.losses import make_loss
 from medzoo.engine.runtime import Execution, best_device, flush_denormals, tuned_kernels
 from medzoo.engine.sampling import Sampler
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 
 CLASSES = 5
 LAYERS = (nn.Conv2d, nn.modules.batchnorm._BatchNorm, nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d)
@@ -58,7 +58,7 @@ class Setting:
     options: argparse.Namespace
     device: torch.device
     dtype: torch.dtype
-    plan: Plan
+    plan: TrainingConfig
 
     def network(self) -> nn.Module:
         """A fresh network on the device."""
@@ -115,7 +115,7 @@ def textures(count: int, size: int) -> NDArray[np.uint8]:
 def ours(setting: Setting, images: NDArray[np.uint8], timer: Timer, others: Callable[[], None]) -> None:
     """(a): one call of ``fit``, an epoch a round, the other ways between the epochs."""
     options, size = setting.options, setting.options.image_size
-    loader = Loader([Part(images, AUGMENTS[options.augment])], InputContract(size), setting.device)
+    loader = Loader([ImageArray(images, AUGMENTS[options.augment])], InputContract(size), setting.device)
     targets = torch.eye(CLASSES)[torch.arange(len(images)) % CLASSES]
 
     def after_epoch(record: dict[str, Any]) -> None:
@@ -289,7 +289,7 @@ def main() -> None:
     device = best_device(options.device)
     cuda = device.type == "cuda"
     fast = cuda and torch.cuda.is_bf16_supported() and not options.fp32
-    plan = Plan(options.rounds + 1, options.batch_size, 1e-3, 0.05, chunk=options.chunk)
+    plan = TrainingConfig(options.rounds + 1, options.batch_size, 1e-3, 0.05, chunk=options.chunk)
     setting = Setting(options, device, torch.bfloat16 if fast else torch.float32, plan)
     images = textures(options.images or options.batch_size * (64 if cuda else 8), options.image_size)
     timers = {way: Timer(device) for way in ("a medzoo", "b ceiling", "c plain")}

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.engine.augment import AUGMENTS, Augment, _turned, cut, uniform, vary
+from medzoo.engine.augment import AUGMENTS, Augment, _affine_grid, augment_batch, crop, uniform
 
 CROP_Y, CROP_X, FLIP_X, FLIP_Y, ANGLE, ZOOM, SHIFT_Y, SHIFT_X, BRIGHTNESS, CONTRAST = range(10)
 
@@ -64,7 +64,7 @@ def test_draws_do_not_touch_torchs_own_generator() -> None:
 @pytest.mark.parametrize("shape", [(40, 40), (41, 47), (32, 32)])
 def test_the_centre_is_cut_as_numpy_would(shape: tuple[int, int], channels: int) -> None:
     images = torch.randint(0, 256, (3, *shape, channels), dtype=torch.uint8)
-    found = cut(images, torch.tensor([2, 0]), 32, None, None)
+    found = crop(images, torch.tensor([2, 0]), 32, None, None)
     top, left = (shape[0] - 32) // 2, (shape[1] - 32) // 2
     for image, row in zip(found, (2, 0), strict=True):
         want = images[row].numpy()[top : top + 32, left : left + 32].transpose(2, 0, 1)
@@ -75,7 +75,7 @@ def test_a_random_window_is_cut_and_mirrored_as_numpy_would() -> None:
     images = torch.randint(0, 256, (6, 40, 51, 3), dtype=torch.uint8)
     rows, augment = torch.tensor([5, 1, 3, 3, 0, 2, 4]), Augment("both", flip_x=True, flip_y=True)
     drawn = uniform(0, 0, torch.arange(7))
-    found = cut(images, rows, 32, augment, drawn)
+    found = crop(images, rows, 32, augment, drawn)
     flips = set()
     for image, row, draw in zip(found.numpy(), rows.tolist(), drawn.numpy(), strict=True):
         top, left = int(draw[CROP_Y] * 9), int(draw[CROP_X] * 20)
@@ -92,7 +92,7 @@ def test_windows_reach_every_corner_and_stay_inside() -> None:
     ends = torch.full((4, 10), 0.0)
     ends[1:, CROP_Y] = ends[2:, CROP_X] = ends[3:, FLIP_X] = 1 - 2**-24  # the largest number uniform gives
     image = torch.arange(35 * 37).remainder(251).to(torch.uint8).view(1, 35, 37, 1)
-    found = cut(image, rows, 32, Augment("none"), ends)
+    found = crop(image, rows, 32, Augment("none"), ends)
     assert found[0, 0, 0, 0] == image[0, 0, 0, 0]
     assert found[3, 0, 31, 31] == image[0, 34, 36, 0]
 
@@ -100,31 +100,31 @@ def test_windows_reach_every_corner_and_stay_inside() -> None:
 def test_nothing_is_mirrored_that_may_not_be() -> None:
     images = torch.randint(0, 256, (50, 32, 32, 1), dtype=torch.uint8)
     drawn = uniform(0, 0, torch.arange(50))
-    assert torch.equal(cut(images, torch.arange(50), 32, AUGMENTS["cxr"], drawn), images.permute(0, 3, 1, 2))
+    assert torch.equal(crop(images, torch.arange(50), 32, AUGMENTS["cxr"], drawn), images.permute(0, 3, 1, 2))
 
 
 def test_no_augmentation_changes_nothing() -> None:
     image = picture()
-    assert torch.equal(vary(image, AUGMENTS["none"], uniform(0, 0, torch.tensor([0]))), image)
+    assert torch.equal(augment_batch(image, AUGMENTS["none"], uniform(0, 0, torch.tensor([0]))), image)
 
 
 def test_draws_in_the_middle_change_nothing() -> None:
     image = picture()
     everything = Augment("all", degrees=30, zoom=0.3, shift=0.2, brightness=0.3, contrast=0.3)
-    assert torch.allclose(vary(image, everything, draws()), image, atol=1e-5)
+    assert torch.allclose(augment_batch(image, everything, draws()), image, atol=1e-5)
 
 
 @pytest.mark.parametrize(("draw", "turns"), [(1.0, 1), (0.0, -1)])
 def test_a_quarter_turn_is_numpys(draw: float, turns: int) -> None:
     image = picture()
-    found = vary(image, Augment("turn", degrees=90), draws(angle=draw))
+    found = augment_batch(image, Augment("turn", degrees=90), draws(angle=draw))
     assert np.allclose(found, np.rot90(image.numpy(), turns, axes=(2, 3)), atol=1e-5)
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_a_shift_moves_by_a_share_of_the_side_and_repeats_the_border(axis: str) -> None:
     image = picture(8, 8)
-    found = vary(image, Augment("shift", shift=0.25), draws(**{f"shift_{axis}": 1.0})).numpy()
+    found = augment_batch(image, Augment("shift", shift=0.25), draws(**{f"shift_{axis}": 1.0})).numpy()
     wide = np.pad(image.numpy(), ((0, 0), (0, 0), (0, 2), (0, 2)), mode="edge")
     want = wide[:, :, :8, 2:] if axis == "x" else wide[:, :, 2:, :8]
     assert np.allclose(found, want, atol=1e-5)
@@ -133,7 +133,7 @@ def test_a_shift_moves_by_a_share_of_the_side_and_repeats_the_border(axis: str) 
 def test_a_zoom_of_a_half_and_back() -> None:
     """Twice as large: each pixel of the centre is where two of the result meet."""
     image = torch.nn.functional.interpolate(picture(4, 4), scale_factor=2)  # 8 x 8 of 2 x 2 blocks
-    found = vary(image, Augment("zoom", zoom=1.0), draws(zoom=1.0))
+    found = augment_batch(image, Augment("zoom", zoom=1.0), draws(zoom=1.0))
     want = torch.nn.functional.interpolate(image, scale_factor=2, mode="bilinear")[:, :, 4:12, 4:12]
     assert torch.allclose(found, want, atol=1e-5)
 
@@ -143,14 +143,14 @@ def test_brightness_and_contrast_follow_their_formula() -> None:
     drawn = draws(brightness=0.9, contrast=0.1)
     pixels = image.numpy()
     want = (pixels - pixels.mean()) * (1 - 0.8 * 0.5) + pixels.mean() + 0.8 * 0.2
-    assert np.allclose(vary(image, augment, drawn), np.clip(want, 0, 1), atol=1e-5)
+    assert np.allclose(augment_batch(image, augment, drawn), np.clip(want, 0, 1), atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(sorted(AUGMENTS)), st.integers(0, 1000), st.integers(32, 40), st.sampled_from([1, 3]))
 def test_values_and_shape_stay_what_they_are(name: str, seed: int, size: int, channels: int) -> None:
     images = picture(size, size, channels, seed)
-    found = vary(images.clone(), AUGMENTS[name], uniform(seed, 0, torch.tensor([7])))
+    found = augment_batch(images.clone(), AUGMENTS[name], uniform(seed, 0, torch.tensor([7])))
     assert found.shape == images.shape
     assert found.min() >= 0 and found.max() <= 1 + 1e-6
 
@@ -158,8 +158,8 @@ def test_values_and_shape_stay_what_they_are(name: str, seed: int, size: int, ch
 def test_an_image_is_varied_by_its_own_draws() -> None:
     """Neighbours in the batch leave it alone."""
     images, drawn = torch.cat([picture(seed=1), picture(seed=2)]), uniform(0, 0, torch.tensor([1, 2]))
-    together = vary(images.clone(), AUGMENTS["efi"], drawn)
-    assert torch.allclose(together[1:], vary(images[1:].clone(), AUGMENTS["efi"], drawn[1:]), atol=1e-6)
+    together = augment_batch(images.clone(), AUGMENTS["efi"], drawn)
+    assert torch.allclose(together[1:], augment_batch(images[1:].clone(), AUGMENTS["efi"], drawn[1:]), atol=1e-6)
 
 
 def test_the_grid_is_affine_grids() -> None:
@@ -170,4 +170,4 @@ def test_the_grid_is_affine_grids() -> None:
         torch.stack([angle.sin() * scale, angle.cos() * scale, shift[:, 1]], 1),
     ]
     want = F.affine_grid(torch.stack(rows, 1), [3, 1, 5, 8], align_corners=False)
-    torch.testing.assert_close(_turned(angle, scale, shift, 5, 8), want)
+    torch.testing.assert_close(_affine_grid(angle, scale, shift, 5, 8), want)

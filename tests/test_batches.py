@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part, in_order, normalize, predict_logits
+from medzoo.engine.loader import ImageArray, Loader, batch_slices, normalize, predict_logits
 from medzoo.engine.sampling import Sampler
 
 CONTRACT = InputContract(size=32)
@@ -20,9 +20,9 @@ CONTRACT = InputContract(size=32)
 
 def part(
     count: int, height: int = 32, width: int = 32, channels: int = 3, augment: str = "none", seed: int = 0
-) -> Part:
+) -> ImageArray:
     images = np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), np.uint8)
-    return Part(images, AUGMENTS[augment])
+    return ImageArray(images, AUGMENTS[augment])
 
 
 def numbers(*values: int) -> Tensor:
@@ -107,7 +107,7 @@ def test_a_pool_does_not_change_its_images() -> None:
 def test_memory_mapped_images(tmp_path: object, channels: int) -> None:
     file = f"{tmp_path}/images.npy"
     np.save(file, part(3, channels=channels).images)
-    loader = Loader([Part(np.load(file, mmap_mode="c"), AUGMENTS["none"])], CONTRACT)
+    loader = Loader([ImageArray(np.load(file, mmap_mode="c"), AUGMENTS["none"])], CONTRACT)
     assert loader.batch(torch.arange(3)).shape == (3, 3, 32, 32)
 
 
@@ -122,12 +122,12 @@ def test_memory_mapped_images(tmp_path: object, channels: int) -> None:
 )
 def test_parts_that_cannot_be_used(images: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Loader([Part(images, AUGMENTS["none"])], CONTRACT)
+        Loader([ImageArray(images, AUGMENTS["none"])], CONTRACT)
 
 
 def test_in_order() -> None:
-    assert [list(range(7))[part] for part in in_order(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(in_order(0, 3)) == []
+    assert [list(range(7))[part] for part in batch_slices(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(batch_slices(0, 3)) == []
 
 
 class Sums(nn.Module):

@@ -22,7 +22,7 @@ from medzoo.comparison.protocol import Protocol
 from medzoo.core.errors import RunError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part
+from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.runtime import Execution
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import WEIGHTS
@@ -293,12 +293,12 @@ def test_the_last_epochs_intervals_are_resampled_by_patient() -> None:
     targets = np.tile(np.eye(5, dtype=np.float32)[grades], (2, 1))
     corpus = Corpus(source, parts, targets, np.ones(120, bool))
     images = rng.integers(0, 255, (120, 32, 32, 3)).astype(np.uint8)
-    loader = Loader([Part(images, AUGMENTS["none"])], replace(InputContract(), size=32))
+    loader = Loader([ImageArray(images, AUGMENTS["none"])], replace(InputContract(), size=32))
     torch.manual_seed(0)
     model = timm.create_model("test_resnet", num_classes=5)
-    accelerator = Execution("cpu").accelerator()
-    plain = validate(model, loader, corpus, accelerator)["efi"]
-    found = validate(model, loader, corpus, accelerator, bootstrap=100)["efi"]
+    runtime = Execution("cpu").start()
+    plain = validate(model, loader, corpus, runtime)["efi"]
+    found = validate(model, loader, corpus, runtime, bootstrap=100)["efi"]
     assert "intervals" not in plain
     assert found["resampled"] == {"groups": 60, "images": 120}
     assert found["accuracy"] == plain["accuracy"]

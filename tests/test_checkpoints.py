@@ -16,11 +16,11 @@ from torch import nn
 
 from medzoo.core.errors import RunError
 from medzoo.engine import checkpoints as module
-from medzoo.engine.checkpoints import Checkpoints, Position
+from medzoo.engine.checkpoints import Checkpoints, TrainingProgress
 from medzoo.engine.loop import make_optimizer
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 
-PLAN = Plan(epochs=3, batch_size=4, lr=1e-2, weight_decay=0.1)
+CONFIG = TrainingConfig(epochs=3, batch_size=4, lr=1e-2, weight_decay=0.1)
 SETTINGS = {"seed": 0, "recipe": {"name": "paper", "sets": ("a", "b")}, "image size": 32}
 
 
@@ -52,10 +52,10 @@ def saved(
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
     """A network some steps old, each of them saved."""
     model = network().to(memory_format=order)  # type: ignore[call-overload]
-    optimizer = make_optimizer(model, PLAN)
+    optimizer = make_optimizer(model, CONFIG)
     for number in range(1, steps + 1):
         step(model, optimizer)
-        Checkpoints(folder, SETTINGS).save(model, optimizer, Position(step=number, loss=number / 3))
+        Checkpoints(folder, SETTINGS).save(model, optimizer, TrainingProgress(step=number, loss=number / 3))
     return model, optimizer
 
 
@@ -64,9 +64,9 @@ def test_a_restored_run_takes_the_same_steps(folder: Path, order: torch.memory_f
     model, optimizer = saved(folder, 3, order)
     random = torch.random.get_rng_state()
     other = network(seed=7).to(memory_format=order)  # type: ignore[call-overload]
-    other_optimizer = make_optimizer(other, PLAN)
+    other_optimizer = make_optimizer(other, CONFIG)
     position = Checkpoints(folder, SETTINGS).restore(other, other_optimizer)
-    assert position == Position(step=3, loss=1.0)
+    assert position == TrainingProgress(step=3, loss=1.0)
     assert torch.equal(torch.random.get_rng_state(), random)
     for _ in range(2):
         step(other, other_optimizer)
@@ -81,7 +81,7 @@ def test_a_restored_run_takes_the_same_steps(folder: Path, order: torch.memory_f
 
 def test_the_history_comes_back_exactly(folder: Path) -> None:
     model, optimizer = saved(folder)
-    position = Position(2, 5, 0.1 + 0.2, 1e-9, [{"epoch": 1, "loss": 1 / 3, "valid": {"cxr": {"auroc": None}}}])
+    position = TrainingProgress(2, 5, 0.1 + 0.2, 1e-9, [{"epoch": 1, "loss": 1 / 3, "valid": {"cxr": {"auroc": None}}}])
     Checkpoints(folder, SETTINGS).save(model, optimizer, position)
     assert Checkpoints(folder, SETTINGS).restore(model, optimizer) == position
 
@@ -89,22 +89,22 @@ def test_the_history_comes_back_exactly(folder: Path) -> None:
 def test_without_a_checkpoint_it_begins_at_the_start(folder: Path) -> None:
     model = network()
     before = [value.clone() for value in model.state_dict().values()]
-    assert Checkpoints(folder, SETTINGS).restore(model, make_optimizer(model, PLAN)) == Position()
+    assert Checkpoints(folder, SETTINGS).restore(model, make_optimizer(model, CONFIG)) == TrainingProgress()
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
 
 
 def test_the_last_two_are_kept(folder: Path) -> None:
     saved(folder, 5)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "at-00000-00000004.safetensors",
-        "at-00000-00000005.safetensors",
+        "at-00000-00000004.pt",
+        "at-00000-00000005.pt",
     ]
 
 
 def test_a_later_epoch_counts_as_newer_than_a_later_step(folder: Path) -> None:
     model, optimizer = saved(folder, 2)
-    Checkpoints(folder, SETTINGS).save(model, optimizer, Position(epoch=1))
-    assert Checkpoints(folder, SETTINGS).restore(model, optimizer) == Position(epoch=1)
+    Checkpoints(folder, SETTINGS).save(model, optimizer, TrainingProgress(epoch=1))
+    assert Checkpoints(folder, SETTINGS).restore(model, optimizer) == TrainingProgress(epoch=1)
 
 
 @pytest.mark.parametrize("damage", ["cut", "header", "empty", "folder"])
@@ -155,13 +155,13 @@ def _full_at(monkeypatch: pytest.MonkeyPatch, what: str) -> Iterator[None]:
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    target = {"save_file": (module, "save_file"), "replace": (Path, "replace"), "fsync": (os, "fsync")}[what]
+    target = {"torch.save": (torch, "save"), "replace": (Path, "replace"), "fsync": (os, "fsync")}[what]
     with monkeypatch.context() as patch:
         patch.setattr(*target, full)
         yield
 
 
-@pytest.mark.parametrize("how", ["save_file", "replace", "fsync", "the system"])
+@pytest.mark.parametrize("how", ["torch.save", "replace", "fsync", "the system"])
 def test_a_full_disk_is_said_and_leaves_the_last_one_whole(
     folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +171,7 @@ def test_a_full_disk_is_said_and_leaves_the_last_one_whole(
     step(model, optimizer)
     disk = _small_disk(monkeypatch) if how == "the system" else _full_at(monkeypatch, how)
     with disk, pytest.raises(RunError, match="cannot be written") as error:
-        Checkpoints(folder, SETTINGS).save(model, optimizer, Position(step=3))
+        Checkpoints(folder, SETTINGS).save(model, optimizer, TrainingProgress(step=3))
     assert "same command" in str(error.value)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     assert Checkpoints(folder, SETTINGS).restore(model, optimizer).step == 2
@@ -180,7 +180,7 @@ def test_a_full_disk_is_said_and_leaves_the_last_one_whole(
 
 def test_what_a_killed_write_left_is_removed(folder: Path) -> None:
     model, optimizer = saved(folder)
-    half = folder / ".at-00000-00000002.safetensors.4711"
+    half = folder / ".at-00000-00000002.pt.4711"
     half.write_bytes(b"half")
     assert Checkpoints(folder, SETTINGS).restore(model, optimizer).step == 1
     assert not half.exists()
@@ -195,10 +195,18 @@ def test_clear_removes_all(folder: Path) -> None:
 def test_one_is_due_after_its_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    checkpoints = Checkpoints(folder, SETTINGS, every=5)
-    assert not checkpoints.due()
+    checkpoints = Checkpoints(folder, SETTINGS, interval=5)
+    assert not checkpoints.is_due()
     now[0] = 105.0
-    assert checkpoints.due()
+    assert checkpoints.is_due()
     model = network()
-    checkpoints.save(model, make_optimizer(model, PLAN), Position())
-    assert not checkpoints.due()
+    checkpoints.save(model, make_optimizer(model, CONFIG), TrainingProgress())
+    assert not checkpoints.is_due()
+
+
+def test_checkpoints_of_an_earlier_version_are_refused(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "at-00000-00000001.safetensors").write_bytes(b"of before")
+    model = network()
+    with pytest.raises(RunError, match=r"an earlier version of medzoo, .* give --restart to start anew"):
+        Checkpoints(folder, SETTINGS).restore(model, make_optimizer(model, CONFIG))

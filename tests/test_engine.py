@@ -18,19 +18,19 @@ from torch import nn
 from medzoo.core.errors import RunError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part, outputs, predict_logits
+from medzoo.engine.loader import ImageArray, Loader, forward_batches, predict_logits
 from medzoo.engine.loop import fit
 from medzoo.engine.losses import make_loss
-from medzoo.engine.runtime import Execution, Statistics, seeded
+from medzoo.engine.runtime import BatchNormStatistics, Execution, seeded
 from medzoo.engine.sampling import Sampler
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 
 TOP = Path(__file__).resolve().parents[1]
 
 
 def loader(count: int = 24) -> Loader:
     images = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    return Loader([Part(images, AUGMENTS["efi"])], InputContract(32))
+    return Loader([ImageArray(images, AUGMENTS["efi"])], InputContract(32))
 
 
 def network(arch: str = "test_resnet") -> nn.Module:
@@ -42,11 +42,11 @@ def trained(
     model: nn.Module,
     execution: Execution | None = None,
     after_epoch: Callable[[dict], None] | None = None,
-    rates: dict[str, float] | None = None,
+    lr_scales: dict[str, float] | None = None,
     **changes: object,
 ) -> list[dict]:
     settings = {"epochs": 2, "batch_size": 8, "lr": 1e-3, "weight_decay": 0.01} | changes
-    plan = Plan(**settings)  # type: ignore[arg-type]
+    plan = TrainingConfig(**settings)  # type: ignore[arg-type]
     return fit(
         model,
         loader(),
@@ -56,7 +56,7 @@ def trained(
         plan,
         execution=execution or Execution("cpu"),
         after_epoch=after_epoch,
-        rates=rates,
+        lr_scales=lr_scales,
     )
 
 
@@ -83,14 +83,14 @@ def test_statistics_are_the_mean_of_what_each_chunk_makes_of_them() -> None:
     norm = nn.BatchNorm2d(3)
     norm.running_mean.copy_(torch.tensor([1.0, -2.0, 3.0]))  # type: ignore[union-attr, operator]
     chunks = [torch.randn(size, 3, 4, 4, generator=torch.Generator().manual_seed(size)) for size in (5, 3)]
-    statistics = Statistics(norm, Execution("cpu").accelerator())
+    statistics = BatchNormStatistics(norm, Execution("cpu").start())
     for _ in range(2):  # the second step begins where the first ended
         before = copy.deepcopy(norm)
-        statistics.begin()
+        statistics.begin_step()
         for chunk in chunks:
             norm(chunk)
-            statistics.take(len(chunk) / 8)
-        statistics.end()
+            statistics.add_chunk(len(chunk) / 8)
+        statistics.end_step()
         want = []
         for chunk in chunks:
             one = copy.deepcopy(before)
@@ -130,7 +130,9 @@ def test_out_of_memory_halves_the_chunks_and_changes_nothing_else(
         assert torch.equal(narrow.net.state_dict()[key], value), key
     said = capfd.readouterr().err.strip().splitlines()
     assert len(said) == {4: 1, 3: 2}[most], "one line a halving, and none later"
-    assert said[0] == "out of memory with 8 images at a time: going on with 4, in 2 passes; a step still takes 8 images"
+    assert said[0] == (
+        "out of memory with 8 images at a time: continuing with 4, in 2 passes; a step still takes 8 images"
+    )
 
 
 def test_the_gradients_of_a_step_begun_anew_are_those_of_a_first_try() -> None:
@@ -170,7 +172,7 @@ def test_predictions_take_as_many_images_as_there_is_room_for() -> None:
 
 def test_features_too() -> None:
     narrow, images = Narrow(5), loader()
-    parts = list(outputs(narrow.eval(), images, torch.arange(24), batch_size=24))
+    parts = list(forward_batches(narrow.eval(), images, torch.arange(24), batch_size=24))
     assert [len(part) for part in parts] == narrow.sizes == [3] * 8
     assert not any(part.requires_grad for part in parts)
 
@@ -180,7 +182,8 @@ def test_clipping_is_torchs(clip: float, monkeypatch: pytest.MonkeyPatch) -> Non
     ours, torchs = network(), network()
     trained(ours, clip=clip, epochs=1)
     monkeypatch.setattr(
-        "medzoo.engine.loop._Loop._clip", lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        "medzoo.engine.loop._Loop._clip",
+        lambda self: nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip),
     )
     trained(torchs, clip=clip, epochs=1)
     for key, value in torchs.state_dict().items():
@@ -197,7 +200,7 @@ def test_an_epochs_record_may_say_that_it_is_the_last() -> None:
 def test_rates_scale_the_learning_rate() -> None:
     model = network()
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
-    trained(model, rates={key: 0.0 for key in before if not key.startswith("fc.")})
+    trained(model, lr_scales={key: 0.0 for key in before if not key.startswith("fc.")})
     still = {key for key, value in model.named_parameters() if torch.equal(value, before[key])}
     assert still == {key for key in before if not key.startswith("fc.")}
 

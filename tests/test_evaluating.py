@@ -208,7 +208,7 @@ def test_models_that_cannot_be_measured(tiny: Path, strange: Path) -> None:
         evaluate(Eye((), ""), strange)
     with pytest.raises(DataError, match="strange is multiclass, and eye is multilabel"):
         evaluate(Eye(COLOURS, "multilabel"), strange)
-    with pytest.raises(MedzooError, match="a Linear does not say how its images are prepared"):
+    with pytest.raises(MedzooError, match="a Linear does not define how images are prepared"):
         evaluate(nn.Linear(1, 1), strange)
     with pytest.raises(MedzooError, match="no test-time augmentation named 'flip'"):
         evaluate(Eye(), strange, tta="flip")
@@ -217,7 +217,7 @@ def test_models_that_cannot_be_measured(tiny: Path, strange: Path) -> None:
 def test_outputs_without_names_take_the_datas(data: Path) -> None:
     found = evaluate(Eye((), ""), data, **QUICK)
     assert found.predictions.classes == ("blue", "green", "red")
-    assert found.notes[-1] == "The model names no classes: its outputs are taken for blue, green, red."
+    assert found.notes[-1] == "The model has no class names: its outputs are taken to be blue, green, red."
 
 
 def test_every_unreadable_image_is_named(data: Path) -> None:

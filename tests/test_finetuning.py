@@ -347,7 +347,7 @@ def test_densenet_and_the_papers_head(zoo: Path, tmp_path: Path) -> None:
 def test_impossible_options_fail_before_training(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict, message: str, form: str
 ) -> None:
-    monkeypatch.setattr("medzoo.finetuning.job.fit", lambda *_, **__: pytest.fail("training began"))
+    monkeypatch.setattr("medzoo.finetuning.run.fit", lambda *_, **__: pytest.fail("training began"))
     data = class_folders(tmp_path / "data") if form == "folder" else pictures(("red", "green"), 10)
     with pytest.raises(MedzooError, match=message) as caught:
         finetune(tiny, data, **{**QUICK, **options})

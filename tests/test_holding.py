@@ -18,7 +18,7 @@ from medzoo.data.geometry import Geometry
 from medzoo.data.holdout import hold_out as hold_out_opened
 from medzoo.data.holdout import open_validation, own_selection, shared_patients
 from medzoo.data.tasks import one_hot
-from medzoo.finetuning.split import divide
+from medzoo.finetuning.split import split_dataset
 
 SIZE = Geometry(4, 4)
 
@@ -73,9 +73,9 @@ def test_a_share_overrides_the_own_split_and_says_so() -> None:
 def test_the_epoch_is_chosen_by_the_own_validation_images() -> None:
     data = examples("abababab", "ttttvvee")
     held_out = hold_out(data, None)[1]
-    split = divide(data, held_out, selecting=True, seed=0)
+    split = split_dataset(data, held_out, selecting=True, seed=0)
     assert (split.train.tolist(), split.val.tolist(), split.test.tolist()) == ([0, 1, 2, 3], [4, 5], [6, 7])
-    assert divide(data, held_out, selecting=False, seed=0).train.tolist() == [0, 1, 2, 3, 4, 5]
+    assert split_dataset(data, held_out, selecting=False, seed=0).train.tolist() == [0, 1, 2, 3, 4, 5]
     data = examples("abababab", "ttttttvv")  # held out themselves
     assert own_selection(data, hold_out(data, None)[1]) is None
 
@@ -84,8 +84,8 @@ def test_early_stopping_needs_an_own_split_by_patient() -> None:
     data = examples("abababab", "ttttvvee", ["p1", "p2", "p3", "", "p1", "", "p4", "p5"])
     held_out = hold_out(data, None)[1]
     with pytest.raises(DataError, match=r"1 patients \(p1\) are among both the training and the validation.*leave pat"):
-        divide(data, held_out, selecting=True, seed=0)
-    assert len(divide(data, held_out, selecting=False, seed=0).train) == 6
+        split_dataset(data, held_out, selecting=True, seed=0)
+    assert len(split_dataset(data, held_out, selecting=False, seed=0).train) == 6
 
 
 @pytest.mark.parametrize("form", [list, tuple, torch.tensor, np.array])

@@ -21,9 +21,9 @@ from medzoo.__main__ import app
 from medzoo.core.errors import DataError, MedzooError, UnreadableError
 from medzoo.data.geometry import Geometry
 from medzoo.engine.augment import AUGMENTS
-from medzoo.inference.image_stream import decoded
+from medzoo.inference.image_stream import decode_chunks
 from medzoo.inference.predict import Predictions
-from medzoo.inference.tta import TTA, View
+from medzoo.inference.tta import TTA, TTATransform
 
 IMAGES = pictures(("red", "green", "blue"), 2)[0]
 RGB_FLOATS = IMAGES[0].astype(np.float32)  # of a range that is refused
@@ -172,7 +172,7 @@ def test_unreadable_images_can_be_left_out_whatever_the_chunks(
     model: Any, files: list[Path], monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     want = predict(model, files, batch_size=1).probabilities
-    monkeypatch.setattr("medzoo.inference.predict.decoded", partial(decoded, room=room))
+    monkeypatch.setattr("medzoo.inference.predict.decode_chunks", partial(decode_chunks, room=room))
     np.testing.assert_array_equal(predict(model, files, batch_size=1).probabilities, want)
     bad = [*files[:3], RGB_FLOATS, *files[3:]]
     files[5].write_bytes(b"no image")
@@ -187,7 +187,7 @@ def test_unreadable_images_can_be_left_out_whatever_the_chunks(
 
 
 def test_memory_does_not_grow_with_the_number_of_images(model: Any, files: list[Path]) -> None:
-    sizes = [chunk.images.nbytes for chunk in decoded(["x"] * 600, files * 100, Geometry(32, 32), room=40_000)]
+    sizes = [chunk.images.nbytes for chunk in decode_chunks(["x"] * 600, files * 100, Geometry(32, 32), room=40_000)]
     assert max(sizes) <= 40_000
     assert sum(sizes) == 600 * 32 * 32 * 3
 
@@ -202,25 +202,25 @@ def test_a_column_of_paths(model: Any, files: list[Path]) -> None:
 
 @pytest.mark.parametrize(("tta", "count"), [("none", 1), ("light", 5), ("cxr", 5), ("efi", 4), ("hwsi", 8)])
 def test_views_show_what_the_area_allows(tta: str, count: int) -> None:
-    views, allowed = TTA[tta].views, AUGMENTS[tta]
+    views, allowed = TTA[tta].transforms, AUGMENTS[tta]
     assert len(views) == len(set(views)) == count
-    assert views[0] == View()
+    assert views[0] == TTATransform()
     for view in views:
         assert allowed.flip_x or not (view.flip_x or view.transpose)
         assert allowed.flip_y or not (view.flip_y or view.transpose)
         assert max(abs(view.right), abs(view.down)) <= allowed.shift
     assert set(TTA) == set(AUGMENTS)
-    pictures_seen = {view.of(torch.arange(48 * 48.0).view(1, 1, 48, 48)).numpy().tobytes() for view in views}
+    pictures_seen = {view(torch.arange(48 * 48.0).view(1, 1, 48, 48)).numpy().tobytes() for view in views}
     assert len(pictures_seen) == count
 
 
 def test_a_view_is_what_it_says() -> None:
     image = torch.arange(100.0).view(1, 1, 10, 10)
     values = image[0, 0].numpy()
-    dihedral = {view.of(image)[0, 0].numpy().tobytes() for view in TTA["hwsi"].views}
+    dihedral = {view(image)[0, 0].numpy().tobytes() for view in TTA["hwsi"].transforms}
     turns = [np.rot90(flipped, turn) for flipped in (values, values[:, ::-1]) for turn in range(4)]
     assert dihedral == {np.ascontiguousarray(turn).tobytes() for turn in turns}
-    moved = View(right=0.2, down=-0.1).of(image)[0, 0].numpy()
+    moved = TTATransform(right=0.2, down=-0.1)(image)[0, 0].numpy()
     np.testing.assert_array_equal(moved[:-1, 2:], values[1:, :-2])
     np.testing.assert_array_equal(moved[:-1, :2], values[1:, :1].repeat(2, 1))
     np.testing.assert_array_equal(moved[-1, 2:], values[-1, :-2])
@@ -244,7 +244,7 @@ def test_averaging_over_views_is_the_mean_of_predictions(model: Any) -> None:
 
 
 def test_a_model_from_elsewhere_says_what_to_do() -> None:
-    with pytest.raises(MedzooError, match="a Linear does not say how its images are prepared; make it with"):
+    with pytest.raises(MedzooError, match="a Linear does not define how images are prepared; make it with"):
         predict(torch.nn.Linear(1, 1), IMAGES)
 
 

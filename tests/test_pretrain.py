@@ -170,7 +170,7 @@ def test_a_loss_that_is_no_number_stops_and_the_last_checkpoint_is_sound(
         assert part in said
     assert len(said.splitlines()) <= 2
     files = Checkpoints(run / "checkpoints", {}).files
-    assert [path.name for path in files] == ["at-00000-00000001.safetensors", "at-00000-00000002.safetensors"]
+    assert [path.name for path in files] == ["at-00000-00000001.pt", "at-00000-00000002.pt"]
     assert all(torch.isfinite(value.float()).all() for value in load_file(files[-1]).values())
     assert not (run / "run.json").exists()
     pretrain(NAME, drawings / "data", work, OFTEN)
@@ -201,7 +201,7 @@ def test_a_full_disk_stops_and_the_last_checkpoint_is_sound(
         with pytest.raises(RunError, match="No space left on device"):
             pretrain(NAME, drawings / "data", work, OFTEN)
     left = [path.name for path in (work / "runs" / NAME / "checkpoints").iterdir()]
-    assert sorted(left) == ["at-00000-00000001.safetensors", "at-00000-00000002.safetensors"]
+    assert sorted(left) == ["at-00000-00000001.pt", "at-00000-00000002.pt"]
 
 
 @pytest.mark.usefixtures("done")

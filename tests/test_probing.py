@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from medzoo.core.errors import DataError
-from medzoo.features.linear_probe import GRID, Probe, cross_probe, fit_probe
+from medzoo.features.linear_probe import C_GRID, LinearProbe, cross_probe, fit_probe
 
 
 def classes(n: int, f: int, c: int, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -29,7 +29,7 @@ def classes(n: int, f: int, c: int, seed: int = 0) -> tuple[NDArray[Any], NDArra
 def test_the_linear_layer_is_scikit_learns_on_standardised_features(n: int, f: int) -> None:
     features, targets = classes(n, f, 3)
     probe = fit_probe(features, targets, "multiclass")
-    assert probe.c in GRID
+    assert probe.c in C_GRID
     rows = StandardScaler().fit_transform(features.astype(np.float64))
     model = LogisticRegression(C=probe.c, max_iter=1000, tol=1e-8).fit(rows, targets.argmax(1))
     assert probe.weight.shape == (3, f) and probe.bias.shape == (3,)
@@ -126,11 +126,11 @@ def test_the_same_seed_gives_the_same_probe() -> None:
 
 def test_one_patient_is_enough_for_a_probe() -> None:
     features, targets = classes(20, 4, 2)
-    assert fit_probe(features, targets, "binary", groups=["p"] * 20).c in GRID
+    assert fit_probe(features, targets, "binary", groups=["p"] * 20).c in C_GRID
 
 
 def test_probabilities_are_those_of_the_linear_layer() -> None:
-    probe = Probe(np.array([[1, 0], [0, 1]], np.float32), np.array([0.5, 0], np.float32), 1.0, "binary")
+    probe = LinearProbe(np.array([[1, 0], [0, 1]], np.float32), np.array([0.5, 0], np.float32), 1.0, "binary")
     features = np.array([[1, 2]], np.float32)
     np.testing.assert_allclose(np.log(probe.probabilities(features)), log_softmax([[1.5, 2.0]], axis=1), rtol=1e-6)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from sklearn.metrics import accuracy_score, average_precision_score, cohen_kappa_score, roc_auc_score
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -19,7 +18,7 @@ from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import Loader, predict_logits
 from medzoo.engine.losses import probabilities
 from medzoo.engine.runtime import Execution
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import find
 from training.pretraining import pretrain
@@ -132,8 +131,8 @@ def test_a_run_draws_from_its_training_images_as_its_recipe_says(
     monkeypatch.setattr(pretrain, "fit", lambda *args, **more: taken.update(sampler=args[3], weights=more["weights"]))
     model = initialize(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
     model.medzoo = replace(model.medzoo, input=InputContract(32))
-    accelerator = Execution("cpu").accelerator()
-    pretrain._train(model, corpus, RECIPES[recipe], PretrainOptions(), accelerator, tmp_path, None, None)  # type: ignore[arg-type]
+    runtime = Execution("cpu").start()
+    pretrain._train(model, corpus, RECIPES[recipe], PretrainOptions(), runtime, tmp_path, None, None)  # type: ignore[arg-type]
     sampler = taken["sampler"]
     assert len(taken["weights"]) == len(corpus.held_out)
     counts = {part.source.name: 0 for part in corpus.slices}
@@ -154,8 +153,8 @@ def test_every_label_is_measured_and_those_of_one_class_are_named(gathered: Gath
     corpus = gathered("all", "medzoo")
     model = initialize(find("test_resnet_all_ri"), 0, "plain", None, tmp_path)
     loader = Loader(corpus.parts(RECIPES["medzoo"]), InputContract(32), "cpu")
-    accelerator: Accelerator = Execution("cpu").accelerator()
-    found = validate(model, loader, corpus, accelerator)
+    runtime = Execution("cpu").start()
+    found = validate(model, loader, corpus, runtime)
     assert list(found) == ["cxr", "hwsi", "efi"]
     every = set()
     for part in corpus.slices:
@@ -184,7 +183,7 @@ def test_every_label_is_measured_and_those_of_one_class_are_named(gathered: Gath
 
 
 def test_the_learning_rate_rises_then_falls_as_half_a_cosine() -> None:
-    plan = Plan(epochs=1, batch_size=2, lr=2.0, weight_decay=0.0, warmup=0.1, final=0.01)
+    plan = TrainingConfig(epochs=1, batch_size=2, lr=2.0, weight_decay=0.0, warmup=0.1, final=0.01)
     rates = [plan.lr_at(step, 1000) for step in range(1000)]
     assert rates[0] == pytest.approx(0.02) and rates[99] == rates[100] == 2.0
     assert np.allclose(np.diff(rates[:100]), 0.02)

@@ -136,7 +136,7 @@ def test_a_signal_saves_leaves_and_goes_on(number: signal.Signals, whole: Whole,
     finally:
         process.kill()
     assert process.returncode == 130, said
-    assert "goes on" in said
+    assert "resumes" in said
     assert checkpoints(work)
     assert not (run_of(work) / "run.json").exists()
     before = len(log(work))

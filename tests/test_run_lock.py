@@ -52,17 +52,17 @@ def test_a_second_process_is_told_and_changes_nothing(run: Path, tmp_path: Path)
 
 
 def test_the_lock_of_a_killed_process_is_open(run: Path, other: subprocess.Popen[str]) -> None:
-    accelerator = Execution("cpu").accelerator()
+    runtime = Execution("cpu").start()
     other.send_signal(signal.SIGKILL)
     other.wait()
     for _ in range(2):  # and of one that is done
-        with locking_run(run, accelerator):
+        with locking_run(run, runtime):
             pass
 
 
 def test_others_get_in_after_an_error(run: Path) -> None:
-    accelerator = Execution("cpu").accelerator()
-    with pytest.raises(ValueError, match="mine"), locking_run(run, accelerator):
+    runtime = Execution("cpu").start()
+    with pytest.raises(ValueError, match="mine"), locking_run(run, runtime):
         raise ValueError("mine")
-    with locking_run(run, accelerator), pytest.raises(RunError, match="another process"), locking_run(run, accelerator):
+    with locking_run(run, runtime), pytest.raises(RunError, match="another process"), locking_run(run, runtime):
         pass

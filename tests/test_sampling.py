@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.engine.sampling import Draw, Sampler
+from medzoo.engine.sampling import BatchIndices, Sampler
 
 
 def drawn(sampler: Sampler, epoch: int) -> tuple[list[int], list[int]]:
@@ -102,7 +102,7 @@ def test_not_balanced_a_source_comes_as_often_as_it_is_large() -> None:
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5])
 def test_a_draw_splits_into_all_of_itself(parts: int) -> None:
-    draw = Draw(torch.arange(13), torch.arange(13) * 2)
+    draw = BatchIndices(torch.arange(13), torch.arange(13) * 2)
     split = draw.split(parts)
     assert torch.equal(torch.cat([d.index for d in split]), draw.index)
     assert torch.equal(torch.cat([d.epoch for d in split]), draw.epoch)

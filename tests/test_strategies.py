@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 from medzoo import create_model, finetune, predict
 from medzoo.__main__ import app
 from medzoo.core.errors import MedzooError
-from medzoo.engine.optimizers import layer_rates, make_optimizer
+from medzoo.engine.optimizers import layer_lr_scales, make_optimizer
 from medzoo.engine.runtime import seeded
-from medzoo.engine.schedule import Plan
-from medzoo.finetuning import job as job_module
-from medzoo.finetuning.early_stopping import Selection, best_epoch
-from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing
+from medzoo.engine.schedule import TrainingConfig
+from medzoo.finetuning import run as run_module
+from medzoo.finetuning.early_stopping import EarlyStopping, best_epoch
+from medzoo.finetuning.strategies import STRATEGIES, stage_at, unfreezing_stages
 from medzoo.models.external import adopt
 from medzoo.models.freezing import freeze
 from medzoo.models.info import Model
@@ -140,14 +140,14 @@ def test_gradual_thaws_block_after_block(tiny: Path, monkeypatch: pytest.MonkeyP
     seen: list[set[str]] = []
     before = values(model)
 
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
-    def look(job: Any, net: nn.Module, *args: Any) -> Any:
+    def look(run: Any, net: nn.Module, *args: Any) -> Any:
         seen.append({key.split(".")[0] for key in changed(before, net)})
-        return predict(job, net, *args)
+        return predict(run, net, *args)
 
-    monkeypatch.setattr(job_module.Job, "predict", look)
-    stages = unfreezing(model)
+    monkeypatch.setattr(run_module.FinetuneRun, "predict", look)
+    stages = unfreezing_stages(model)
     assert stages == ["all", 3, 2, 1, 0, None]
     finetune(model, DATA, strategy="gradual", epochs=10, batch_size=8, device="cpu")
     first = [min((stage_at(done, 10, 6) for done in range(10) if part in seen[done]), default=None)
@@ -172,7 +172,9 @@ def test_truncated_keeps_two_blocks(zoo: Path, tmp_path: Path) -> None:
     assert not any("denseblock3" in key for key in report.model.state_dict())
     again = reloaded(report.model, tmp_path / "mine")
     assert set(again.state_dict()) == set(report.model.state_dict())
-    with pytest.raises(MedzooError, match=r"cannot be cut to 1 blocks; give the weight's name"):
+    with pytest.raises(
+        MedzooError, match=r"cannot be truncated after it was made, here to 1 blocks; give the weight's name"
+    ):
         finetune(report.model, data, truncate=1)
 
 
@@ -185,7 +187,7 @@ def test_truncated_keeps_two_blocks(zoo: Path, tmp_path: Path) -> None:
         ({"layer_decay": 0.0}, "layer_decay is 0.0; give a number above 0 up to 1"),
         ({"patience": 0}, "patience is 0; give 1 epoch or more"),
         ({"strategy": "truncated"}, "truncate= keeps dense blocks, and ResNet has none"),
-        ({"resume": True}, "say in which folder they are with checkpoints="),
+        ({"resume": True}, "give their folder with checkpoints="),
     ],
 )
 def test_impossible_options(tiny: Path, options: dict, message: str) -> None:
@@ -195,16 +197,16 @@ def test_impossible_options(tiny: Path, options: dict, message: str) -> None:
 
 def test_layer_decay_slows_the_first_blocks(tiny: Path) -> None:
     model = create_model(tiny, num_classes=3)
-    rates = layer_rates(model, 0.5)
-    assert {key.split(".")[0]: rates[key] for key in rates} == {
+    scales = layer_lr_scales(model, 0.5)
+    assert {key.split(".")[0]: scales[key] for key in scales} == {
         **{"conv1": 0.5**5, "bn1": 0.5**5, "layer1": 0.5**4, "layer2": 0.5**3, "layer3": 0.5**2},
         **{"layer4": 0.5, "fc": 1.0},
     }
-    optimizer = make_optimizer(model, Plan(1, 2, 1.0, 0.1), rates)
+    optimizer = make_optimizer(model, TrainingConfig(1, 2, 1.0, 0.1), scales)
     named = {id(parameter): name for name, parameter in model.named_parameters()}
     grouped = {named[id(p)]: group for group in optimizer.param_groups for p in group["params"]}
     assert set(grouped) == set(named.values())
-    assert all(group["rate"] == rates[name] for name, group in grouped.items())
+    assert all(group["lr_scale"] == scales[name] for name, group in grouped.items())
     assert grouped["layer1.0.conv1.weight"]["weight_decay"] == 0.1
     assert grouped["layer1.0.bn1.weight"]["weight_decay"] == 0.0
     before = values(model)
@@ -221,22 +223,22 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     kept: list[dict[str, torch.Tensor]] = []
     rows: list[set[int]] = []
 
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
-    def look(job: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
-        if torch.equal(asked, job.split.val):
-            rows[:] = [set(side.tolist()) for side in (job.split.train, job.split.val, job.split.test)]
+    def look(run: Any, net: nn.Module, images: Any, asked: torch.Tensor) -> Any:
+        if torch.equal(asked, run.split.val):
+            rows[:] = [set(side.tolist()) for side in (run.split.train, run.split.val, run.split.test)]
             kept.append(values(net))
-        found.append(predict(job, net, images, asked))
+        found.append(predict(run, net, images, asked))
         return found[-1]
 
-    def judge(job: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
-        return {"accuracy": next(script) if torch.equal(asked, job.split.val) else float(len(kept))}
+    def values_of(run: Any, found: Any, asked: torch.Tensor) -> dict[str, float]:
+        return {"accuracy": next(script) if torch.equal(asked, run.split.val) else float(len(kept))}
 
     found: list[Any] = []
-    monkeypatch.setattr(job_module.Job, "predict", look)
-    monkeypatch.setattr(job_module.Job, "values", judge)
-    monkeypatch.setattr(job_module, "primary", lambda task: "accuracy")
+    monkeypatch.setattr(run_module.FinetuneRun, "predict", look)
+    monkeypatch.setattr(run_module.FinetuneRun, "metric_values", values_of)
+    monkeypatch.setattr(run_module, "primary", lambda task: "accuracy")
     monkeypatch.setattr("medzoo.finetuning.finetune.primary", lambda task: "accuracy")
     report = finetune(tiny, DATA, patience=2, epochs=7, batch_size=8, device="cpu")
     assert len(report.history) == 4
@@ -266,11 +268,11 @@ def test_patience_by_patient(tiny: Path, tmp_path: Path) -> None:
 def test_an_undefined_metric_chooses_nothing() -> None:
     history = [{"epoch": n, "selection": {"auroc": None}} for n in (1, 2, 3)]
     assert best_epoch(history, "auroc") is None
-    net, selection = nn.Linear(1, 1), Selection("auroc", 1)
+    net, early_stopping = nn.Linear(1, 1), EarlyStopping("auroc", 1)
     for last in (1, 2, 3):
-        selection.look(net, history[:last])
+        early_stopping.update(net, history[:last])
     before = values(net)
-    assert selection.restore(net, history) == 3
+    assert early_stopping.restore(net, history) == 3
     assert changed(before, net) == set()
     assert [("last" in record, "kept" in record) for record in history] == [
         (False, False),
@@ -285,7 +287,7 @@ class PowerCutError(Exception):
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **options: Any) -> None:
     """Fine-tune up to the measuring of an epoch."""
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
     def stop(self: Any, *args: Any) -> Any:
         stop.calls += 1  # type: ignore[attr-defined]
@@ -295,7 +297,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **optio
 
     stop.calls = 0  # type: ignore[attr-defined]
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        patch.setattr(job_module.Job, "predict", stop)
+        patch.setattr(run_module.FinetuneRun, "predict", stop)
         finetune(*args, **options)
 
 
@@ -305,7 +307,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, epoch: int, *args: Any, **optio
 def test_an_interrupted_run_ends_with_the_same_bits(
     options: dict, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.MIN_INTERVAL", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**options, "epochs": 4, "batch_size": 8, "device": "cpu", "lr": 3e-3}
     whole = finetune(tiny, DATA, **settings)
@@ -325,11 +327,13 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 def test_resume_refuses_other_settings_and_other_data(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("medzoo.finetuning.resume.REST", 0.0)
+    monkeypatch.setattr("medzoo.finetuning.resume.MIN_INTERVAL", 0.0)
     folder = tmp_path / "mine.checkpoints"
     settings: dict[str, Any] = {**QUICK, "checkpoints": folder}
     interrupted(monkeypatch, 2, tiny, DATA, **settings)
-    with pytest.raises(MedzooError, match="a run with another lr; give the same options to go on, or leave resume out"):
+    with pytest.raises(
+        MedzooError, match="a run with another lr; give the same options to resume it, or leave resume out"
+    ):
         finetune(tiny, DATA, resume=True, lr=0.1, **settings)
     other = [image.copy() for image in DATA[0]]
     other[0][0, 0] ^= 1
@@ -340,7 +344,7 @@ def test_resume_refuses_other_settings_and_other_data(
     finetune(tiny, DATA, **settings)
     assert "removing the checkpoints of an earlier run in" in capfd.readouterr().err
     finetune(tiny, DATA, **{**settings, "resume": True, "checkpoints": tmp_path / "none.checkpoints"})
-    assert "holds no checkpoint; the run begins at the start" in capfd.readouterr().err
+    assert "holds no checkpoint; the run starts anew" in capfd.readouterr().err
 
 
 def test_a_folder_of_other_things_is_not_taken_for_checkpoints(tiny: Path, tmp_path: Path) -> None:
@@ -439,14 +443,14 @@ def test_the_command_goes_on_after_a_stop(tiny: Path, tmp_path: Path, monkeypatc
     data, out = class_folders(tmp_path / "data"), tmp_path / "mine"
     words = ["finetune", str(tiny), str(data), "--out", str(out), "--epochs", "3", "--batch-size", "8"]
     words += ["--device", "cpu", "--json"]
-    predict = job_module.Job.predict
+    predict = run_module.FinetuneRun.predict
 
     def ask_to_stop(self: Any, *args: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return predict(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job_module.Job, "predict", ask_to_stop)
+        patch.setattr(run_module.FinetuneRun, "predict", ask_to_stop)
         stopped = CliRunner().invoke(app, words)
     assert stopped.exit_code != 0
     assert "stopped and saved; the same command with --resume continues" in stopped.stderr

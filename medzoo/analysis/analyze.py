@@ -26,7 +26,7 @@ from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part
+from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.runtime import best_device, flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, ModelInfo
@@ -102,7 +102,7 @@ def analyze(
     examples = _as_trained(dataset.decode(contracts[1].geometry), second, task)
     measured, notes = held_out_by((before, after), dataset, zoo)
     where = best_device(device)
-    part = Part(examples.images, AUGMENTS["none"])
+    part = ImageArray(examples.images, AUGMENTS["none"])
     pair = Pair(
         first.to(where),
         second.to(where),

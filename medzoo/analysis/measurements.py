@@ -20,7 +20,7 @@ from medzoo.analysis.stage_probes import Truncated, few_enough, truncation_curve
 from medzoo.analysis.stages import recorded, stages_of
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
-from medzoo.engine.loader import Loader, in_order, predict_logits
+from medzoo.engine.loader import Loader, batch_slices, predict_logits
 from medzoo.models.info import Model
 
 # Statistics of batch normalisation need no more images than these, at every point of the line.
@@ -88,7 +88,7 @@ def extract_stage_features(pair: Pair, compared: bool) -> tuple[tuple[LayerSimil
         before = stack.enter_context(recorded(pair.before, stages))
         after = stack.enter_context(recorded(pair.after, stages_of(pair.after))) if compared else {}
         advance = stack.enter_context(bar("extracting features", count))
-        for part in in_order(count, pair.batch_size):
+        for part in batch_slices(count, pair.batch_size):
             rows = torch.arange(part.start, part.stop)
             pair.before.forward_features(pair.loaders[0].batch(rows))
             for name, values in features.items():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medzoo.analysis.compatibility import InapplicableError
-from medzoo.engine.loader import Loader, in_order
+from medzoo.engine.loader import Loader, batch_slices
 from medzoo.metrics import Estimate
 from medzoo.models.info import Model
 
@@ -100,5 +100,5 @@ def shuffled_logits(model: Model, loader: Loader, rows: Tensor, tiles: int, seed
         ``float32 [n, C]`` on the CPU.
     """
     orders = tile_orders(len(rows), tiles, seed)
-    parts = in_order(len(rows), batch_size)
+    parts = batch_slices(len(rows), batch_size)
     return torch.cat([model(shuffle_tiles(loader.batch(rows[part]), orders[part])).float().cpu() for part in parts])

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -45,6 +46,8 @@ def run(app: typer.Typer) -> NoReturn:
         app: The command line.
     """
     debug = DEBUG in sys.argv
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show costs no result
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.DEBUG if debug else logging.WARNING)
     keep_memory()

@@ -67,9 +67,11 @@ def compare(
     """
     from medzoo.comparison.compare import compare as start
     from medzoo.comparison.report import CELLS, check_replaceable
+    from medzoo.core.output import check_output
 
     if out is not None:
         check_replaceable(out)  # before the work, not after it
+        check_output(out)
 
     found = start(
         data_of(data, Columns(root, path_column, label_column, patient_column), task),

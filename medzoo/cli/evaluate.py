@@ -55,11 +55,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on labelled images that it was not trained on."""
+    from medzoo.core.output import check_output
     from medzoo.inference.evaluate import check_replaceable
     from medzoo.inference.evaluate import evaluate as measure
 
     if out is not None:
         check_replaceable(out)  # before the work, not after it
+        check_output(out)
     columns = Columns(root, path_column, label_column, patient_column, split_column)
     found = measure(
         model,

@@ -83,6 +83,7 @@ def finetune(
 ) -> None:
     """Fine-tune pretrained weights on your own images and evaluate on held-out ones."""
     from medzoo.core.errors import MedzooError
+    from medzoo.core.output import check_output
     from medzoo.core.progress import say
     from medzoo.engine.interrupts import Stopped
     from medzoo.finetuning.finetune import finetune as tune
@@ -90,6 +91,7 @@ def finetune(
 
     if out is not None:
         check_free(out)  # before the work, not after it
+        check_output(out)
     elif resume:
         raise MedzooError("--resume continues a run that was given --out; name the same folder")
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights

@@ -31,14 +31,17 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict class probabilities for images."""
+    from medzoo.core.output import check_output
     from medzoo.inference.predict import check_suffix
     from medzoo.inference.predict import predict as predict_images
     from medzoo.models.create import create_model
 
     if out is not None:
         check_suffix(out)  # before the work, not after it
+        check_output(out)
     if gradcam is not None:
         _check_new(gradcam)
+        check_output(gradcam)
     network = create_model(model, zoo=zoo)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device, "skip_unreadable": skip_unreadable}
     given = images[0] if len(images) == 1 else images

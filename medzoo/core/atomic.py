@@ -82,9 +82,12 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file atomically."""
+    r"""Replace a text file atomically.
+
+    A file name that is not UTF-8 holds surrogates (PEP 383); they are written as ``\udce9``, which JSON reads back.
+    """
     with replacing_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

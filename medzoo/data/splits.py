@@ -80,7 +80,7 @@ def fold_of(
     total = per_group.sum(0)
     rarest = np.where(per_group > 0, total, np.inf).argmin(1)
     size = per_group[:, -1]
-    tie = [hashlib.sha256(f"{seed}|{group}".encode()).hexdigest() for group in ids]
+    tie = [hashlib.sha256(f"{seed}|{group}".encode(errors="surrogateescape")).hexdigest() for group in ids]
     order = sorted(range(len(ids)), key=lambda g: (total[rarest[g]], rarest[g], -size[g], tie[g]))
     want = np.tile(total / folds, (folds, 1))
     fold = np.empty(len(ids), dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Augmentation of whole batches on the device, seeded per (seed, turn, image).
+"""Augmentation of whole batches on the device, seeded per (seed, epoch, image).
 
-A turn is an epoch, where every image comes once an epoch. A draw depends on these three numbers alone: not on the order
-of the batches, the batch size or the number of devices, so a run gives the same pictures however it is divided.
+The random numbers of an image depend on these three alone: not on the order of the batches, the batch size or the
+number of devices.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from medzoo.core.registry import Registry
 
 @dataclass(frozen=True)
 class Augment:
-    """How far a training image may be moved from itself; 0 or false leaves a thing as it is.
+    """The largest changes of a training image; 0 or false for none.
 
     Attributes:
-        name: What the set of choices is called.
+        name: The name of this augmentation.
         flip_x: Mirror left and right, half of the time.
         flip_y: Mirror top and bottom, half of the time.
         degrees: Largest rotation either way.
@@ -76,11 +76,11 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def uniform(seed: int, epoch: int | Tensor, index: Tensor, draws: int = _DRAWS) -> Tensor:
-    """Uniform numbers that depend on seed, turn and image alone.
+    """Return uniform random numbers that depend on seed, epoch and image alone.
 
     Args:
         seed: The run's seed.
-        turn: How often the image came before (its epoch, where every image comes once an epoch): one
+        epoch: How often the image was drawn before (the epoch, where every image is drawn once an epoch): one
             number, or ``int64 [B]``.
         index: ``int64 [B]`` image numbers.
         draws: How many numbers an image needs.
@@ -97,8 +97,8 @@ def uniform(seed: int, epoch: int | Tensor, index: Tensor, draws: int = _DRAWS) 
     return ((state >> 40) & 0xFFFFFF).float() / (1 << 24)
 
 
-def cut(images: Tensor, rows: Tensor, size: int, augment: Augment | None, draws: Tensor | None) -> Tensor:
-    """Gather a batch: a ``size`` x ``size`` window of each image, mirrored where drawn, in one gather.
+def crop(images: Tensor, rows: Tensor, size: int, augment: Augment | None, draws: Tensor | None) -> Tensor:
+    """Crop a ``size`` x ``size`` window of each image, flipped where drawn, in one gather.
 
     Args:
         images: ``uint8 [N, H, W, C]``.
@@ -126,7 +126,7 @@ def cut(images: Tensor, rows: Tensor, size: int, augment: Augment | None, draws:
     return images[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
 
 
-def vary(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
+def augment_batch(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
     """Rotate, zoom, shift, brighten and change the contrast of a batch.
 
     Args:
@@ -142,7 +142,7 @@ def vary(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
         angle = span[:, _ANGLE] * math.radians(augment.degrees)
         scale = 1 / (1 + span[:, _ZOOM] * augment.zoom)
         shift = span[:, [_SHIFT_X, _SHIFT_Y]] * 2 * augment.shift
-        grid = _turned(angle, scale, shift, images.shape[2], images.shape[3])
+        grid = _affine_grid(angle, scale, shift, images.shape[2], images.shape[3])
         images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     if augment.brightness or augment.contrast:
         gain = (1 + span[:, _CONTRAST] * augment.contrast).view(-1, 1, 1, 1)
@@ -152,8 +152,8 @@ def vary(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
     return images
 
 
-def _turned(angle: Tensor, scale: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
-    """Where each pixel of a batch is taken from, ``[B, H, W, 2]``, as ``F.affine_grid`` gives it and in half the time.
+def _affine_grid(angle: Tensor, scale: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """Return the sampling grid ``[B, H, W, 2]`` that ``F.affine_grid`` gives, in half the time.
 
     Args:
         angle: ``[B]`` in radians.

@@ -1,4 +1,4 @@
-"""A step's gradients, chunk by chunk, in as few passes as the device's memory allows."""
+"""Gradients of a step, accumulated over chunks, in as few passes as the device's memory allows."""
 
 from __future__ import annotations
 
@@ -7,60 +7,59 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from medzoo.core.errors import RunError
 from medzoo.core.progress import say
 from medzoo.engine.losses import Loss
-from medzoo.engine.runtime import Statistics, shared
-from medzoo.engine.sampling import Draw
-from medzoo.engine.schedule import Plan
+from medzoo.engine.runtime import BatchNormStatistics, Runtime
+from medzoo.engine.sampling import BatchIndices
+from medzoo.engine.schedule import TrainingConfig
 
 
-class Gradients:
+class GradientAccumulator:
     """Forward and backward over this process's chunks of a step.
 
-    Where the device runs out of memory the chunks are halved, once and for all, and the step begins anew: it still
+    Where the device runs out of memory the chunks are halved for the rest of the run and the step is repeated: it still
     takes all of its images, which are normalised in smaller groups.
 
     Args:
-        accelerator: The processes that share a step.
+        runtime: Device, precision and the processes that share a step.
         model: The network.
         net: What is called for it: the network, compiled or wrapped.
         targets: ``float32 [N, C]`` on the device.
         weights: ``float32 [N]`` on the device.
-        loss_of: Loss of logits, targets and image weights.
-        plan: How a step is divided.
+        loss_fn: Loss of logits, targets and image weights.
+        config: How a step is divided.
         smallest: Images of the smallest step.
     """
 
     def __init__(
         self,
-        accelerator: Accelerator,
+        runtime: Runtime,
         model: nn.Module,
         net: Any,
         targets: Tensor,
         weights: Tensor,
-        loss_of: Loss,
-        plan: Plan,
+        loss_fn: Loss,
+        config: TrainingConfig,
         smallest: int,
     ) -> None:
-        self.accelerator, self.model, self.net, self.loss_of = accelerator, model, net, loss_of
+        self.runtime, self.model, self.net, self.loss_fn = runtime, model, net, loss_fn
         self.targets, self.weights = targets, weights
-        self.chunks, self.smallest = plan.chunks, smallest
-        self.statistics = Statistics(model, accelerator)
+        self.chunks, self.smallest = config.chunks, smallest
+        self.statistics = BatchNormStatistics(model, runtime)
 
     def refresh(self) -> None:
-        """Look again at which layers are trained, after some were frozen or thawed."""
-        self.statistics = Statistics(self.model, self.accelerator)
+        """Find the trained layers again, after some were frozen or unfrozen."""
+        self.statistics = BatchNormStatistics(self.model, self.runtime)
 
-    def mine(self, draw: Draw) -> list[Draw]:
-        """This process's chunks of a step."""
-        return draw.split(self.chunks)[self.accelerator.process_index :: self.accelerator.num_processes]
+    def local_chunks(self, draw: BatchIndices) -> list[BatchIndices]:
+        """Return this process's chunks of a step."""
+        return draw.split(self.chunks)[self.runtime.process_index :: self.runtime.num_processes]
 
-    def compute(self, draw: Draw, images: Tensor) -> Tensor:
-        """Leave the gradients of a step in the parameters.
+    def compute(self, draw: BatchIndices, images: Tensor) -> Tensor:
+        """Compute the gradients of a step, in the parameters' ``grad``.
 
         Args:
             draw: The step.
@@ -74,49 +73,49 @@ class Gradients:
         """
         while True:
             self.model.zero_grad(set_to_none=True)
-            self.statistics.begin()
+            self.statistics.begin_step()
             try:
                 return self._over_chunks(draw, images)
             except torch.OutOfMemoryError:
-                if self.accelerator.num_processes > 1:
+                if self.runtime.num_processes > 1:
                     raise  # the others wait for this process's gradients and know nothing of another division
             # Here the exception is gone, and with it what its traceback kept in memory.
             self._make_room(len(draw))
 
-    def _over_chunks(self, draw: Draw, images: Tensor) -> Tensor:
-        world, several = self.accelerator.num_processes, self.chunks > 1
-        total = torch.zeros((), device=self.accelerator.device)
-        chunks = self.mine(draw)
+    def _over_chunks(self, draw: BatchIndices, images: Tensor) -> Tensor:
+        world, several = self.runtime.num_processes, self.chunks > 1
+        total = torch.zeros((), device=self.runtime.device)
+        chunks = self.local_chunks(draw)
         parts = images.split([len(chunk) for chunk in chunks])
         for at, (chunk, part) in enumerate(zip(chunks, parts, strict=True)):
             share = len(chunk) / len(draw)
             wait = at < len(chunks) - 1  # gradients meet once a step
-            with self.accelerator.no_sync(self.net) if wait else nullcontext():
-                with self.accelerator.autocast():
+            with self.runtime.accelerator.no_sync(self.net) if wait else nullcontext():
+                with self.runtime.autocast():
                     logits = self.net(part)
                 at_chunk = chunk.index.to(logits.device)
-                loss = self.loss_of(logits.float(), self.targets[at_chunk], self.weights[at_chunk]) * share
+                loss = self.loss_fn(logits.float(), self.targets[at_chunk], self.weights[at_chunk]) * share
                 # Several processes' gradients are averaged, and shares add up to 1 over all of them.
-                self.accelerator.backward(loss * world)
+                (loss * world).backward()
             total += loss.detach()
             if several:
-                self.statistics.take(share)
+                self.statistics.add_chunk(share)
         if several:
-            self.statistics.end()
-        return shared(self.accelerator, total)
+            self.statistics.end_step()
+        return self.runtime.sum(total)
 
     def _make_room(self, images: int) -> None:
         self.statistics.undo()
         self.model.zero_grad(set_to_none=True)
-        if self.accelerator.device.type == "cuda":
+        if self.runtime.device.type == "cuda":
             torch.cuda.empty_cache()
         before, self.chunks = self.chunks, min(self.chunks * 2, self.smallest // 2)
         if self.chunks <= before:
             raise RunError(
-                f"out of memory on {self.accelerator.device} with {math.ceil(images / before)} images at a time, and "
+                f"out of memory on {self.runtime.device} with {math.ceil(images / before)} images at a time, and "
                 "batch normalisation needs 2; give a smaller image size, or another device"
             )
         say(
-            f"out of memory with {math.ceil(images / before)} images at a time: going on with "
+            f"out of memory with {math.ceil(images / before)} images at a time: continuing with "
             f"{math.ceil(images / self.chunks)}, in {self.chunks} passes; a step still takes {images} images"
         )

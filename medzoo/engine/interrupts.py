@@ -13,8 +13,8 @@ from types import FrameType
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
 
 
-class Stop:
-    """Whether a stop was asked for, how often, and by which signal."""
+class StopRequest:
+    """A request to stop: true once a signal arrived, with its number and how many arrived."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -25,19 +25,19 @@ class Stop:
 
 
 class Stopped(KeyboardInterrupt):
-    """A run that stopped as asked, its work saved."""
+    """Raised where a run stopped as requested, after saving its state."""
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Catch SIGTERM and SIGINT while a run is under way; a second Ctrl-C stops at once, under torchrun a third SIGINT.
+def stoppable() -> Iterator[StopRequest]:
+    """Catch SIGTERM and SIGINT during a run; a second Ctrl-C stops at once, under torchrun a third SIGINT.
 
     Outside the main thread, where Python delivers no signals, nothing is caught.
 
     Yields:
         An object that is true once a stop was asked for.
     """
-    stop = Stop()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -13,33 +13,33 @@ from torch import Tensor
 
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.input_spec import InputContract
-from medzoo.engine.augment import Augment, cut, uniform, vary
+from medzoo.engine.augment import Augment, augment_batch, crop, uniform
 
 
 @dataclass(frozen=True)
-class Part:
-    """Images of one geometry.
+class ImageArray:
+    """Images of one geometry, and their augmentation.
 
     Attributes:
         images: ``uint8 [N, H, W, C]``, C 1 or 3; may be memory-mapped.
-        augment: How training images of this part are varied.
+        augment: Augmentation of these images in training.
     """
 
     images: NDArray[np.uint8]
     augment: Augment
 
 
-class Images(Protocol):
-    """What a network is trained on, or measured with: numbered images, or their features.
+class BatchSource(Protocol):
+    """A source of batches: numbered images, or their features.
 
     Attributes:
-        at_hand: Whether a batch is made at once; else it is worth reading ahead.
+        in_memory: True where a batch is made without reading files; else batches are read ahead.
     """
 
     in_memory: bool
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
-        """As in ``Loader``."""
+        """Return a batch, as ``Loader.batch``."""
         ...
 
 
@@ -57,7 +57,7 @@ class Loader:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[ImageArray],
         contract: InputContract,
         device: torch.device | str = "cpu",
         seed: int = 0,
@@ -76,7 +76,7 @@ class Loader:
         self.seed = seed
         self.augments = [part.augment for part in parts]
         if resident is None:
-            resident = _fits(sum(part.images.nbytes for part in parts), self.device)
+            resident = _fits_on(sum(part.images.nbytes for part in parts), self.device)
         self.in_memory = resident or self.device.type == "cpu"
         home = self.device if resident else torch.device("cpu")
         self.images = [torch.from_numpy(part.images).to(home) for part in parts]
@@ -86,11 +86,11 @@ class Loader:
         return int(self.starts[-1])
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
-        """Normalised images.
+        """Return normalised images.
 
         Args:
             index: ``int64 [B]`` image numbers, on the CPU.
-            turn: ``int64 [B]`` how often each image came before, for training (it seeds the augmentation);
+            epoch: ``int64 [B]`` how often each image was drawn before, for training (it seeds the augmentation);
                 ``None`` gives the centre of each image as it is.
 
         Returns:
@@ -106,29 +106,29 @@ class Loader:
             mine = (part_of == number).nonzero().squeeze(1)
             if len(mine):
                 epochs = None if epoch is None else epoch[mine]
-                out[_sent(mine, self.device)] = self._of_part(number, images, index[mine], epochs)
+                out[_to_device(mine, self.device)] = self._of_part(number, images, index[mine], epochs)
         return out
 
     def _of_part(self, number: int, images: Tensor, index: Tensor, epoch: Tensor | None) -> Tensor:
         home, size = images.device, self.contract.size
-        rows = _sent(index - self.starts[number], home)
+        rows = _to_device(index - self.starts[number], home)
         if epoch is None:
-            return normalize(self.contract, _sent(cut(images, rows, size, None, None), self.device))
+            return normalize(self.contract, _to_device(crop(images, rows, size, None, None), self.device))
         augment = self.augments[number]
-        draws = uniform(self.seed, _sent(epoch, home), _sent(index, home))
-        pixels = _sent(cut(images, rows, size, augment, draws), self.device).float().div_(255)
-        return normalize(self.contract, vary(pixels, augment, _sent(draws, self.device)))
+        draws = uniform(self.seed, _to_device(epoch, home), _to_device(index, home))
+        pixels = _to_device(crop(images, rows, size, augment, draws), self.device).float().div_(255)
+        return normalize(self.contract, augment_batch(pixels, augment, _to_device(draws, self.device)))
 
 
-def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """Values on a device; from pinned memory, so that Python never waits for the GPU's work under way."""
+def _to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Copy values to a device, from pinned memory, so that Python never waits for the GPU."""
     if values.device.type == device.type:  # "cuda" and "cuda:0" may mean the same
         return values
     return values.contiguous().pin_memory().to(device, non_blocking=True)
 
 
-def _fits(size: int, device: torch.device) -> bool:
-    """Whether images fit into half of a GPU's free memory; the network needs the rest."""
+def _fits_on(size: int, device: torch.device) -> bool:
+    """Return true where images fit into half of a GPU's free memory; the network needs the rest."""
     return device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2
 
 
@@ -155,22 +155,24 @@ def normalize(contract: InputContract, images: Tensor) -> Tensor:
         images = images.float().div_(255)
     elif not images.is_floating_point():
         raise InputError(f"expected uint8 or float images, got {images.dtype}")
-    mean, std = (_sent(torch.tensor(three), images.device).view(1, -1, 1, 1) for three in (contract.mean, contract.std))
+    mean, std = (
+        _to_device(torch.tensor(three), images.device).view(1, -1, 1, 1) for three in (contract.mean, contract.std)
+    )
     return (images - mean).div_(std)  # one channel broadcasts against all means: the grey channel is repeated
 
 
-def in_order(count: int, batch_size: int) -> Iterator[slice]:
-    """Slices that walk over ``count`` things in order."""
+def batch_slices(count: int, batch_size: int) -> Iterator[slice]:
+    """Yield slices of ``batch_size`` over ``count`` items."""
     for start in range(0, count, batch_size):
         yield slice(start, min(start + batch_size, count))
 
 
-def predict_logits(model: Any, loader: Images, rows: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits of a model in evaluation mode, of fewer images at a time where the device's memory is short.
+def predict_logits(model: Any, loader: BatchSource, rows: Tensor, batch_size: int = 64) -> Tensor:
+    """Return the logits of a model in evaluation mode; batches get smaller where the device runs out of memory.
 
     Args:
         model: Maps normalised images to logits.
-        pool: The images.
+        loader: The images.
         rows: ``int64 [n]`` image numbers, on the CPU.
         batch_size: Images at a time, at most.
 
@@ -180,18 +182,20 @@ def predict_logits(model: Any, loader: Images, rows: Tensor, batch_size: int = 6
     was_training = model.training
     model.eval()
     try:
-        return torch.cat(list(outputs(model, loader, rows, batch_size)))
+        return torch.cat(list(forward_batches(model, loader, rows, batch_size)))
     finally:
         model.train(was_training)
 
 
 @torch.inference_mode()
-def outputs(forward: Callable[[Tensor], Tensor], loader: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """What a network makes of images, batch by batch; smaller ones from where the device's memory is short.
+def forward_batches(
+    forward: Callable[[Tensor], Tensor], loader: BatchSource, rows: Tensor, batch_size: int
+) -> Iterator[Tensor]:
+    """Yield a network's outputs batch by batch; batches get smaller where the device runs out of memory.
 
     Args:
         forward: Maps normalised images to a tensor with a row for each.
-        pool: The images.
+        loader: The images.
         rows: ``int64 [n]`` image numbers, on the CPU.
         batch_size: Images at a time, at most.
 

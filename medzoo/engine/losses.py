@@ -15,7 +15,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Class weights inversely proportional to how often a class occurs.
+    """Return class weights inversely proportional to how often a class occurs.
 
     Source: scikit-learn's ``class_weight="balanced"`` (King and Zeng, 2001): n / (C * n_c).
 
@@ -37,7 +37,7 @@ def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def make_loss(task: str) -> Loss:
-    """The loss of a task.
+    """Return the loss function of a task.
 
     Args:
         task: ``multilabel`` (binary cross-entropy over the labelled entries, NaN left out) or
@@ -65,7 +65,7 @@ def _multilabel(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
 
 def image_weights(targets: NDArray[np.float32], class_weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each image's weight: that of its class.
+    """Return each image's weight: that of its class.
 
     Args:
         targets: ``[N, C]`` one-hot labels.
@@ -78,7 +78,7 @@ def image_weights(targets: NDArray[np.float32], class_weights: NDArray[np.float3
 
 
 def probabilities(logits: Tensor, task: str) -> NDArray[np.float32]:
-    """Logits as probabilities: sigmoid for ``multilabel``, softmax for the others.
+    """Convert logits to probabilities: sigmoid for ``multilabel``, softmax for the others.
 
     Example:
         >>> probabilities(torch.zeros(1, 2), "binary").tolist()

@@ -1,4 +1,4 @@
-"""AdamW for a plan: no decay on vectors, and perhaps lower learning rates towards the input."""
+"""AdamW without weight decay on vectors, and layer-wise learning-rate decay."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from timm.models import group_parameters
 from torch import nn
 
 from medzoo.core.errors import MedzooError
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 from medzoo.models.info import Model
 
 
-def make_optimizer(model: nn.Module, plan: Plan, rates: Mapping[str, float] | None = None) -> torch.optim.Optimizer:
-    """AdamW without decay on vectors (norms and biases; Loshchilov and Hutter, ICLR 2019).
+def make_optimizer(
+    model: nn.Module, config: TrainingConfig, lr_scales: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Make an AdamW optimizer without decay on vectors (norms and biases; Loshchilov and Hutter, ICLR 2019).
 
     Args:
         model: Its parameters that require gradients are trained.
-        plan: Learning rate and decay.
-        rates: Learning rate of a parameter by name, as a share of the plan's; 1 for those not named.
+        config: Learning rate and decay.
+        lr_scales: Learning rate of a parameter by name, as a share of the config's; 1 for those not named.
 
     Returns:
-        The optimiser; each of its parameter groups says its share under ``"rate"``.
+        The optimizer; each of its parameter groups has its share under ``"lr_scale"``.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            rate = rates.get(name, 1.0) if rates else 1.0
-            groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
+            scale = lr_scales.get(name, 1.0) if lr_scales else 1.0
+            groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
     # In a fixed order, so that a checkpoint's numbers mean the same parameters.
     chosen = [
-        {"params": groups[key], "weight_decay": plan.weight_decay if key[1] else 0.0, "rate": key[0]}
+        {"params": groups[key], "weight_decay": config.weight_decay if key[1] else 0.0, "lr_scale": key[0]}
         for key in sorted(groups, reverse=True)
     ]
-    return torch.optim.AdamW(chosen, lr=plan.lr, fused=True)
+    return torch.optim.AdamW(chosen, lr=config.lr, fused=True)
 
 
-def layer_rates(model: Model, decay: float) -> dict[str, float]:
-    """Layer-wise decay of the learning rate: each block learns slower than the one behind it.
+def layer_lr_scales(model: Model, decay: float) -> dict[str, float]:
+    """Return learning-rate scales that decay from the head to the stem, as timm's ``layer_decay`` does.
 
-    The head, and what stands right before it, has the full rate; the last block ``decay`` times that, and the stem of
+    The head and the layers right before it have the full rate; the last block ``decay`` times that, and the stem of
     a network of B blocks ``decay ** (B + 1)``.
 
     Args:
@@ -55,10 +57,10 @@ def layer_rates(model: Model, decay: float) -> dict[str, float]:
 
     Example:
         >>> import timm
-        >>> rates = layer_rates(timm.create_model("densenet121", pretrained=False), 0.5)
-        >>> rates["classifier.weight"], rates["features.denseblock4.denselayer1.conv1.weight"]
+        >>> scales = layer_lr_scales(timm.create_model("densenet121", pretrained=False), 0.5)
+        >>> scales["classifier.weight"], scales["features.denseblock4.denselayer1.conv1.weight"]
         (1.0, 0.5)
-        >>> rates["features.conv0.weight"]
+        >>> scales["features.conv0.weight"]
         0.03125
 
     Source:

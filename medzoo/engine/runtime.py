@@ -1,4 +1,4 @@
-"""Where and how a network computes: device, precision, several processes, repeatable draws."""
+"""Where and how a network computes: device, precision, several processes, random state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import is_initialized
 from torch import Tensor, nn
 
 from medzoo.core.errors import RunError
@@ -30,11 +30,11 @@ class Execution:
     precision: str | None = None
     compile: bool = False
 
-    def accelerator(self) -> Accelerator:
-        """The process's handle on its device and on the other processes.
+    def start(self) -> Runtime:
+        """Return the device, precision and processes of a run.
 
         Raises:
-            RunError: The device is unknown or absent.
+            RunError: The device or precision is unknown or absent.
         """
         device = best_device(self.device)
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
@@ -43,20 +43,58 @@ class Execution:
             raise RunError(f"precision {precision!r} is unknown; use bf16 or fp32")
         if device.index is not None:
             torch.cuda.set_device(device)
-        _forget_other(device, precision)
-        return Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+        # The first Accelerator of a process fixes how its processes communicate; device and precision are the run's.
+        accelerator = Accelerator() if is_initialized() else Accelerator(cpu=device.type == "cpu")
+        if accelerator.num_processes == 1:
+            return Runtime(accelerator, device, precision)
+        if accelerator.device.type != device.type:
+            raise RunError(
+                f"these {accelerator.num_processes} processes communicate on {accelerator.device.type} and cannot run "
+                f"on {device.type}; start them anew"
+            )
+        return Runtime(accelerator, accelerator.device, precision)
 
 
-def _forget_other(device: torch.device, precision: str) -> None:
-    """Let one process use a CPU now and a GPU later: accelerate keeps its first choice unless told otherwise."""
-    if PartialState._shared_state and not PartialState().use_distributed:
-        state = AcceleratorState()
-        if (state.device.type, state.mixed_precision) != (device.type, "bf16" if precision == "bf16" else "no"):
-            AcceleratorState._reset_state(reset_partial_state=True)
+@dataclass(frozen=True, eq=False)
+class Runtime:
+    """Where a run computes, and the processes that share its steps.
+
+    Attributes:
+        accelerator: The processes. Its own device and precision are those of the process's first run.
+        device: The device of this process.
+        precision: ``"bf16"`` or ``"fp32"``.
+    """
+
+    accelerator: Accelerator
+    device: torch.device
+    precision: str
+
+    @property
+    def num_processes(self) -> int:
+        """The number of processes."""
+        return int(self.accelerator.num_processes)
+
+    @property
+    def process_index(self) -> int:
+        """The number of this process, from 0."""
+        return int(self.accelerator.process_index)
+
+    @property
+    def is_main_process(self) -> bool:
+        """True in the process that writes files."""
+        return self.process_index == 0
+
+    def autocast(self) -> torch.autocast:
+        """Return a context that computes in the run's precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes; the tensor itself where there is one."""
+        return self.accelerator.reduce(values, "sum") if self.num_processes > 1 else values
 
 
 def best_device(device: str | None = None) -> torch.device:
-    """The device asked for, else a CUDA GPU where there is one, else the CPU.
+    """Return the requested device, else a CUDA GPU where there is one, else the CPU.
 
     Raises:
         RunError: The device is unknown or absent.
@@ -76,7 +114,7 @@ def best_device(device: str | None = None) -> torch.device:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Make torch's own draws (initial values, dropout) repeatable, and leave the caller's as they were."""
+    """Seed torch (initial values, dropout), and restore the caller's random state afterwards."""
     # The current GPU alone: by default torch warns where there are several.
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
@@ -86,8 +124,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def flush_denormals() -> Iterator[None]:
-    """Count denormal numbers as 0, and leave the process as it was; some 28 in ImageNet's weights slow a pass several
-    times.
+    """Count denormal numbers as 0, and restore the process's setting afterwards.
+
+    Some 28 denormal numbers in ImageNet weights slow a pass several times.
     """
     was = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
@@ -99,7 +138,7 @@ def flush_denormals() -> Iterator[None]:
 
 @contextmanager
 def channels_last(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """A network on a device with its values in the order that convolutions are fastest with, and back in the usual one.
+    """Move a network to a device with channels-last weights, and restore the usual memory format afterwards.
 
     ``channels_last`` is a fifth to a third faster on a CPU too.
     """
@@ -113,7 +152,7 @@ def channels_last(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def tuned_kernels() -> Iterator[None]:
-    """Let cuDNN try its ways of a convolution once for each shape and keep the fastest; for shapes that come again."""
+    """Let cuDNN benchmark its convolution algorithms once for each input shape and keep the fastest."""
     was = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -122,61 +161,56 @@ def tuned_kernels() -> Iterator[None]:
         torch.backends.cudnn.benchmark = was
 
 
-def shared(accelerator: Accelerator, values: Tensor) -> Tensor:
-    """The sum of a tensor over all processes; the tensor itself where there is one."""
-    return accelerator.reduce(values, "sum") if accelerator.num_processes > 1 else values
-
-
-def _moves(norm: Any) -> bool:
-    """Whether training changes a layer's running statistics; those of a frozen one stay to the last bit."""
+def _is_updated(norm: Any) -> bool:
+    """Return true for a layer whose running statistics training changes; a frozen one keeps them to the last bit."""
     return bool(norm.track_running_stats) and any(p.requires_grad for p in norm.parameters())
 
 
-class Statistics:
-    """Running statistics of batch normalisation that do not depend on who computed which chunk.
+class BatchNormStatistics:
+    """Running statistics of batch normalisation that do not depend on which process computed which chunk.
 
-    Each chunk of a step moves the statistics of the step's start; the step ends with the mean of these moves, over all
+    Each chunk updates the statistics of the step's start; the step ends with the mean of these updates, over all
     chunks of all devices, and counts as one batch.
 
     Args:
         model: The network.
-        accelerator: The processes that share a step.
+        runtime: The processes that share a step.
     """
 
-    def __init__(self, model: nn.Module, accelerator: Accelerator) -> None:
-        self.accelerator = accelerator
-        norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and _moves(m)]
+    def __init__(self, model: nn.Module, runtime: Runtime) -> None:
+        self.runtime = runtime
+        norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and _is_updated(m)]
         self.buffers: list[Any] = [b for norm in norms for b in (norm.running_mean, norm.running_var)]
         self.counts: list[Any] = [norm.num_batches_tracked for norm in norms]
         self.base = [buffer.clone() for buffer in self.buffers]
         self.counted = [count.clone() for count in self.counts]
         self.sum = [torch.zeros_like(buffer) for buffer in self.buffers]
 
-    def begin(self) -> None:
-        """Remember the statistics at a step's start."""
+    def begin_step(self) -> None:
+        """Copy the statistics at a step's start."""
         if self.buffers:  # few calls over all tensors at once: there are hundreds
             torch._foreach_copy_(self.base, self.buffers)
             torch._foreach_copy_(self.counted, self.counts)
             torch._foreach_zero_(self.sum)
 
     def undo(self) -> None:
-        """Go back to the step's start."""
+        """Restore the statistics of the step's start."""
         if self.buffers:
             torch._foreach_copy_(self.buffers, self.base)
             torch._foreach_copy_(self.counts, self.counted)
 
-    def take(self, share: float) -> None:
-        """Note what one chunk, a share of the step, made of them, and go back to the start."""
+    def add_chunk(self, share: float) -> None:
+        """Add the statistics after one chunk, weighted by its share of the step, and restore those of the start."""
         if self.buffers:
             torch._foreach_add_(self.sum, self.buffers, alpha=share)
             self.undo()
 
-    def end(self) -> None:
-        """Put the mean of all chunks in place."""
+    def end_step(self) -> None:
+        """Set the statistics to the weighted mean over all chunks."""
         if not self.buffers:
             return
-        if self.accelerator.num_processes > 1:
-            flat = shared(self.accelerator, torch.cat([part.flatten() for part in self.sum]))
+        if self.runtime.num_processes > 1:
+            flat = self.runtime.sum(torch.cat([part.flatten() for part in self.sum]))
             parts = flat.split([buffer.numel() for buffer in self.buffers])
             torch._foreach_copy_(self.sum, [part.view_as(b) for part, b in zip(parts, self.buffers, strict=True)])
         torch._foreach_copy_(self.buffers, self.sum)

@@ -1,4 +1,4 @@
-"""Which images each step of an epoch takes, by seed and epoch alone."""
+"""The images of each training step, determined by seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from medzoo.engine.augment import uniform
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Images of one step or chunk.
+class BatchIndices:
+    """Indices of the images of one step or chunk.
 
     Attributes:
         index: ``int64 [B]`` image numbers.
-        turn: ``int64 [B]`` how often each image came before; with the image number it seeds the augmentation.
+        epoch: ``int64 [B]`` how often each image was drawn before; with the image number it seeds the augmentation.
     """
 
     index: Tensor
@@ -26,14 +26,14 @@ class Draw:
     def __len__(self) -> int:
         return len(self.index)
 
-    def split(self, parts: int) -> list[Draw]:
-        """Divide it into parts that differ in size by one image at most."""
+    def split(self, parts: int) -> list[BatchIndices]:
+        """Split into parts that differ in size by one image at most."""
         pairs = zip(self.index.tensor_split(parts), self.epoch.tensor_split(parts), strict=True)
-        return [Draw(index, epoch) for index, epoch in pairs]
+        return [BatchIndices(index, epoch) for index, epoch in pairs]
 
 
 class Sampler:
-    """Every epoch draws as many images as there are.
+    """Sample batches; an epoch has as many images as the sources together.
 
     Args:
         sources: For each source, ``int64 [n]`` its training images. With one source, or ``balanced=False``, every
@@ -43,7 +43,7 @@ class Sampler:
         batch_size: Images a step. Steps differ in size by one image at most, so that no tiny last batch upsets batch
             normalisation.
         seed: The run's seed.
-        balanced: Whether to balance the sources.
+        balanced: Balance the sources.
 
     Example:
         >>> sampler = Sampler([torch.arange(33)], 16, seed=0)
@@ -58,26 +58,26 @@ class Sampler:
         self.seed = seed
 
     def __len__(self) -> int:
-        """Steps of an epoch."""
+        """The number of steps of an epoch."""
         # Never a step of one image, which batch normalisation cannot work on.
         return max(1, min(round(self.total / self.batch_size), self.total // 2))
 
-    def epoch(self, epoch: int) -> list[Draw]:
-        """The steps of one epoch."""
+    def epoch(self, epoch: int) -> list[BatchIndices]:
+        """Return the batches of one epoch."""
         share, over = divmod(self.total, len(self.sources))
         sizes = [share + (number < over) for number in range(len(self.sources))]
         drawn = [self._stream(rows, epoch * size, size) for rows, size in zip(self.sources, sizes, strict=True)]
         index, epochs = torch.cat([d.index for d in drawn]), torch.cat([d.epoch for d in drawn])
         # Ordered by a draw of their own, not by the streams' positions, so that the sources are mixed.
         order = uniform(self.seed + 1, epochs, index, draws=1)[:, 0].argsort(stable=True)
-        return Draw(index[order], epochs[order]).split(len(self))
+        return BatchIndices(index[order], epochs[order]).split(len(self))
 
-    def _stream(self, rows: Tensor, start: int, count: int) -> Draw:
-        """Part of an endless row of shuffled passes over ``rows``."""
+    def _stream(self, rows: Tensor, start: int, count: int) -> BatchIndices:
+        """Return a part of an endless sequence of shuffled passes over ``rows``."""
         first, last = start // len(rows), (start + count - 1) // len(rows)
         numbers = range(first, last + 1)
         passes = [rows[uniform(self.seed, epoch, rows, draws=1)[:, 0].argsort(stable=True)] for epoch in numbers]
         epochs = torch.tensor(numbers).repeat_interleave(len(rows))
         offset = start - first * len(rows)
         part = slice(offset, offset + count)
-        return Draw(torch.cat(passes)[part], epochs[part])
+        return BatchIndices(torch.cat(passes)[part], epochs[part])

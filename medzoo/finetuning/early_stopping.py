@@ -1,25 +1,24 @@
-"""Early stopping: the epoch that is best on images set aside for this choice, and its values."""
+"""Early stopping on validation images: the best epoch and its values."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medzoo.core.atomic import replacing_file
 from medzoo.engine.checkpoints import KEPT
 
 
-class Selection:
-    """Remembers the best epoch of a run, and ends it when none has been better for a while.
+class EarlyStopping:
+    """Keep the values of the best epoch, and end the run after ``patience`` epochs without a better one.
 
     Args:
         metric: Name of the metric that decides; higher is better.
         patience: Epochs without a better one after which the run ends.
-        folder: Where the best values are kept for a run that is interrupted; ``None`` to keep them in memory alone.
+        folder: Where the best values are saved, for a run that is interrupted; ``None`` for memory alone.
 
     Source:
         Prechelt, "Early stopping - but when?", Neural Networks: Tricks of the Trade, 1998 (stopping on held-out data;
@@ -31,8 +30,8 @@ class Selection:
         self._epoch = 0
         self._values: dict[str, Tensor] = {}
 
-    def look(self, net: nn.Module, history: list[dict[str, Any]]) -> None:
-        """Note an epoch's end.
+    def update(self, net: nn.Module, history: list[dict[str, Any]]) -> None:
+        """Update after an epoch.
 
         Args:
             net: The network as the epoch left it.
@@ -48,7 +47,7 @@ class Selection:
             history[-1]["last"] = True
 
     def restore(self, net: nn.Module, history: list[dict[str, Any]]) -> int:
-        """Give a network the values of the best epoch, and mark it in the history as ``"kept"``.
+        """Load the values of the best epoch into a network, and mark it in the history as ``"kept"``.
 
         Returns:
             The epoch; the last one where the metric was undefined throughout.
@@ -68,13 +67,12 @@ class Selection:
             return
         with replacing_file(self._file(epoch)) as temporary:
             save_file({key: value.contiguous() for key, value in self._values.items()}, temporary)
-        # A run goes back to one of the last checkpoints, and may need the best epoch before any of them.
+        # A run resumes from one of the last checkpoints, and may need the best epoch before any of them.
         for old in sorted(self.folder.glob("best-*.safetensors"))[: -KEPT - 1]:
             old.unlink()
 
     def _read(self, epoch: int) -> dict[str, Tensor]:
-        with safe_open(self._file(epoch), framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        return load_file(self._file(epoch))
 
     def _file(self, epoch: int) -> Path:
         assert self.folder is not None
@@ -82,7 +80,7 @@ class Selection:
 
 
 def best_epoch(history: list[dict[str, Any]], metric: str) -> int | None:
-    """The first epoch with the highest value of a metric; ``None`` where it is undefined throughout.
+    """Return the first epoch with the highest value of a metric; ``None`` where it is undefined throughout.
 
     Example:
         >>> best_epoch([{"epoch": n, "selection": {"auroc": v}} for n, v in ((1, 0.5), (2, 0.9), (3, 0.9))], "auroc")

@@ -1,4 +1,4 @@
-"""A data set, and its validation set, without what a weight has seen in pretraining."""
+"""Removing, from a data set and its validation set, the images seen in pretraining."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medzoo.data.geometry import Geometry
 from medzoo.data.holdout import Validation
 
 
-def without_seen(
+def remove_seen(
     data: ImageDataset[Images], validation: Validation, geometry: Geometry, seen: Seen
 ) -> tuple[Examples, Validation, dict[str, int]]:
     """Decode a data set and leave out, of both sides, the images a weight has seen and those of patients it has seen.
@@ -39,7 +39,7 @@ def without_seen(
 
 
 def exclusion_notes(left_out: dict[str, int] | None) -> tuple[str, ...]:
-    """What was left out, in words; nothing where nobody asked.
+    """Describe what was left out; empty where nobody asked.
 
     Example:
         >>> exclusion_notes({"exact": 2, "patient": 0})

@@ -1,4 +1,4 @@
-"""``finetune``: one call from a weight and a data set to a model with honest numbers."""
+"""``finetune``: from pretrained weights and a data set to a model and its metrics on held-out images."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from medzoo.data.opening import open_dataset
 from medzoo.data.positive import choose_positive
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
-from medzoo.engine.loader import Loader, Part
+from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.runtime import best_device
-from medzoo.engine.schedule import Plan
-from medzoo.finetuning.backbone import fit_head, start_from
+from medzoo.engine.schedule import TrainingConfig
+from medzoo.finetuning.backbone import load_backbone, match_head
 from medzoo.finetuning.class_weights import class_weights as weights_of
-from medzoo.finetuning.exclude_seen import exclusion_notes, without_seen
-from medzoo.finetuning.job import Job, Outcome
-from medzoo.finetuning.options import Options
+from medzoo.finetuning.exclude_seen import exclusion_notes, remove_seen
+from medzoo.finetuning.options import FinetuneOptions
 from medzoo.finetuning.report import Report
-from medzoo.finetuning.resume import checkpoints_of
-from medzoo.finetuning.split import divide
+from medzoo.finetuning.resume import open_checkpoints
+from medzoo.finetuning.run import FinetuneRun, StrategyResult
+from medzoo.finetuning.split import split_dataset
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.metrics import primary
 from medzoo.models.external import adopt
@@ -67,12 +67,12 @@ def finetune(
     checkpoints: str | Path | None = None,
     resume: bool = False,
 ) -> Report:
-    """Fine-tune a weight of the zoo on a data set and measure it on images held out by patient.
+    """Fine-tune pretrained weights on a data set and measure the model on images held out by patient.
 
     The held-out images choose nothing: the model of the last epoch is reported, or, with ``patience``, that of the
     epoch that was best on some of the training images, which were set aside for this.
 
-    Where a GPU's memory is short, the images of a step are worked through in smaller groups, and stderr says so.
+    Where a GPU's memory is short, the images of a step are computed in smaller groups, and stderr says so.
 
     Args:
         model: A weight's name, a bundle's folder, a model made by ``create_model``, or any classifier of timm or
@@ -87,14 +87,14 @@ def finetune(
             finding, benign, negative, 0, ...), else the rarer among the training images.
         strategy: A name in ``medzoo.finetuning.strategies.STRATEGIES``: ``"full"`` trains all layers;
             ``"linear_probe"`` solves for a linear head, in seconds; ``"lp_ft"`` does so and then trains all layers;
-            ``"gradual"`` thaws block after block; ``"truncated"`` keeps the first dense blocks alone;
+            ``"gradual"`` unfreezes block after block; ``"truncated"`` keeps the first dense blocks alone;
             ``"feature_extraction"`` trains the head on features computed once, which ``report.features`` holds.
         head: The form of a new head: ``"mlp"`` or ``"linear"``; the two probes have a linear one.
         epochs: Passes over the training images.
         batch_size: Images a step.
         lr: Peak learning rate of AdamW, with warm-up and cosine decay.
         weight_decay: Decay of weights; none on norms and biases.
-        layer_decay: How much slower each block learns than the one behind it, in (0, 1]; 1 for all alike.
+        layer_decay: Learning rate of each block as a share of its successor's, in (0, 1]; 1 for the same everywhere.
         patience: Stop after so many epochs without a better one, and keep the best. Without, the last is kept.
         augment: A name in ``medzoo.engine.augment.AUGMENTS``; ``"none"`` for no augmentation.
         class_weights: ``"auto"`` weighs classes inversely to their frequency where one is at least three
@@ -106,8 +106,8 @@ def finetune(
         zoo: As in ``create_model``.
         exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
-        checkpoints: A folder in which the run is saved while it goes on; it is removed when the report is saved.
-        resume: Go on from the checkpoints there are; without, they are removed and the run begins anew.
+        checkpoints: A folder for the checkpoints of the run; it is removed when the report is saved.
+        resume: Resume from the checkpoints there; otherwise they are removed and the run starts anew.
 
     Returns:
         A report with ``.metrics``, ``.history``, ``.model``, ``.plot()`` and ``.save()``.
@@ -120,51 +120,51 @@ def finetune(
         >>> print(report.metrics)  # doctest: +SKIP
     """
     started = time.perf_counter()
-    way, plan = STRATEGIES[strategy], Plan(epochs, batch_size, lr, weight_decay)
-    options = Options(strategy, plan, head, augment, class_weights, layer_decay, patience, seed, device)
-    way.check(options)
+    chosen = STRATEGIES[strategy]
+    training = TrainingConfig(epochs, batch_size, lr, weight_decay)
+    options = FinetuneOptions(strategy, training, head, augment, class_weights, layer_decay, patience, seed, device)
+    chosen.check(options)
     if resume and checkpoints is None:
-        raise MedzooError("resume=True goes on from checkpoints; say in which folder they are with checkpoints=")
+        raise MedzooError("resume=True resumes from checkpoints; give their folder with checkpoints=")
     best_device(device)  # before anything is read
     dataset = open_dataset(data, task)
     sides = open_validation(validation, dataset, task)
     if exclude_seen:
         seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
-    network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
+    network = load_backbone(model, image_size, chosen.truncate if truncate is None else truncate, zoo)
     geometry = network.medzoo.input.geometry
     left_out: dict[str, int] | None = None
     if exclude_seen:
-        examples, sides, left_out = without_seen(dataset, sides, geometry, seen)
+        examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
     else:
         examples = dataset.decode(geometry)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(~held_out), positive)
     examples = replace(examples, notes=(*examples.notes, *([note] if note else [])))
-    fit_head(network, examples, head, seed, only=way.head)
+    match_head(network, examples, head, seed, only=chosen.head)
     network.medzoo = replace(network.medzoo, positive=positive)
-    job = _job(
-        network, examples, held_out, options, checkpoints_of(checkpoints, resume, network, examples, held_out, options)
-    )
-    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, way.title, _formatted(job.class_weights) or "none")
-    outcome = way.run(job)
-    return _report(job, outcome, held_out, left_out, started)
+    opened = open_checkpoints(checkpoints, resume, network, examples, held_out, options)
+    run = _make_run(network, examples, held_out, options, opened)
+    class_weight = _formatted(run.class_weights) or "none"
+    _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, chosen.title, class_weight)
+    return _report(run, chosen.run(run), held_out, left_out, started)
 
 
-def _job(
+def _make_run(
     model: Model,
     examples: Examples,
     held_out: NDArray[np.bool_],
-    options: Options,
+    options: FinetuneOptions,
     checkpoints: Checkpoints | None,
-) -> Job:
-    split = divide(examples, held_out, options.patience is not None, options.seed)
+) -> FinetuneRun:
+    split = split_dataset(examples, held_out, options.patience is not None, options.seed)
     variation = AUGMENTS[options.augment]
-    return Job(
+    return FinetuneRun(
         model,
         examples,
         split,
-        Loader([Part(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
+        Loader([ImageArray(examples.images, variation)], model.medzoo.input, best_device(options.device), options.seed),
         options,
         weights_of(options.class_weights, examples.targets[split.train.numpy()], examples.task),
         checkpoints,
@@ -172,20 +172,24 @@ def _job(
 
 
 def _report(
-    job: Job, outcome: Outcome, held_out: NDArray[np.bool_], left_out: dict[str, int] | None, started: float
+    run: FinetuneRun,
+    result: StrategyResult,
+    held_out: NDArray[np.bool_],
+    left_out: dict[str, int] | None,
+    started: float,
 ) -> Report:
-    examples, split = job.examples, job.split
-    metrics = job.judge(outcome.held_out, split.test, bootstrap=RESAMPLES)
+    examples, split = run.examples, run.split
+    metrics = run.evaluate(result.held_out, split.test, bootstrap=RESAMPLES)
     selection = {} if not len(split.val) else {"selection": _counted(examples, split.val)}
     return Report(
-        model=job.model,
+        model=run.model,
         metrics=metrics,
-        history=outcome.history,
+        history=result.history,
         primary=primary(examples.task),
-        probabilities=outcome.held_out,
+        probabilities=result.held_out,
         examples=examples,
         held_out=held_out,
-        settings=_settings(job, outcome.history),
+        settings=_settings(run, result.history),
         data={
             "name": examples.name,
             "task": examples.task,
@@ -194,19 +198,19 @@ def _report(
             **selection,
             "left_out": left_out,
             "split": "by patient" if examples.patients is not None else "by image: no patients are known",
-            "notes": [*examples.notes, *_selection_note(job, outcome.history)],
+            "notes": [*examples.notes, *_selection_note(run, result.history)],
         },
         seconds=time.perf_counter() - started,
-        features=outcome.features,
-        checkpoints=job.checkpoints,
+        features=result.features,
+        checkpoints=run.checkpoints,
     )
 
 
-def _settings(job: Job, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every option that mattered, resolved."""
-    options, trained = job.options, {}
+def _settings(run: FinetuneRun, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the options in effect, resolved."""
+    options, trained = run.options, {}
     if history:
-        trained = {**vars(options.plan), "optimizer": "adamw", "augment": options.augment}
+        trained = {**vars(options.training), "optimizer": "adamw", "augment": options.augment}
     if options.layer_decay != 1:
         trained["layer_decay"] = options.layer_decay
     if options.patience is not None:
@@ -214,11 +218,11 @@ def _settings(job: Job, history: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "strategy": options.strategy,
         **trained,
-        "class_weights": _formatted(job.class_weights),
-        "image_size": job.model.medzoo.input.size,
-        "truncate": job.model.medzoo.truncate,
+        "class_weights": _formatted(run.class_weights),
+        "image_size": run.model.medzoo.input.size,
+        "truncate": run.model.medzoo.truncate,
         "seed": options.seed,
-        "device": str(job.loader.device),
+        "device": str(run.loader.device),
     }
 
 
@@ -234,10 +238,10 @@ def _kept(history: list[dict[str, Any]]) -> int:
     return next(int(record["epoch"]) for record in history if record.get("kept"))
 
 
-def _selection_note(job: Job, history: list[dict[str, Any]]) -> list[str]:
-    if job.options.patience is None:
+def _selection_note(run: FinetuneRun, history: list[dict[str, Any]]) -> list[str]:
+    if run.options.patience is None:
         return []
     return [
-        f"{len(job.split.val):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
-        f"{primary(job.examples.task)}; the held-out images chose nothing."
+        f"{len(run.split.val):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
+        f"{primary(run.examples.task)}; the held-out images chose nothing."
     ]

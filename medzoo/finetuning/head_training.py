@@ -1,4 +1,4 @@
-"""A head by itself: trained or solved on features that are computed once."""
+"""Training a head alone, on features that are computed once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from medzoo.core.errors import MedzooError
 from medzoo.features.extract import Features, extract_features
 from medzoo.features.linear_probe import fit_probe
-from medzoo.finetuning.job import Job
+from medzoo.finetuning.run import FinetuneRun
 from medzoo.models.info import classifier_name
 
 
 class FeatureRows:
-    """Features in the place of images.
+    """Features as a source of batches.
 
     Args:
         values: ``float32 [N, F]``.
@@ -28,47 +28,47 @@ class FeatureRows:
         self.values = torch.from_numpy(values).to(device)
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
-        """Features ``[B, F]``, the same at every turn."""
+        """Return features ``[B, F]``, the same at every epoch."""
         return self.values[index.to(self.values.device)]
 
 
-def compute_features(job: Job) -> Features:
-    """The features of all images of a run, in evaluation mode and without augmentation.
+def compute_features(run: FinetuneRun) -> Features:
+    """Compute the features of all images of a run, in evaluation mode and without augmentation.
 
     Raises:
         MedzooError: The network is not timm's and does not say what its features are.
     """
-    if not hasattr(job.model, "forward_head"):
+    if not hasattr(run.model, "forward_head"):
         raise MedzooError(
-            f"this strategy needs the features of a timm network, and a {type(job.model).__name__} does not give them; "
+            f"this strategy needs the features of a timm network, and a {type(run.model).__name__} does not give them; "
             "use strategy 'full'"
         )
-    return extract_features(job.model, job.examples, device=str(job.loader.device))
+    return extract_features(run.model, run.examples, device=str(run.loader.device))
 
 
-def head_of(job: Job) -> nn.Module:
-    """The head of a run's model, on its device."""
-    head: nn.Module = job.model.get_submodule(classifier_name(job.model))
-    return head.to(job.loader.device)
+def get_head(run: FinetuneRun) -> nn.Module:
+    """Return the head of a run's model, on its device."""
+    head: nn.Module = run.model.get_submodule(classifier_name(run.model))
+    return head.to(run.loader.device)
 
 
-def put_probe(job: Job, features: Features) -> None:
-    """Solve for the linear head of a run's model on the training images' features.
+def set_probe_head(run: FinetuneRun, features: Features) -> None:
+    """Fit a linear probe as the head of a run's model on the training images' features.
 
     Args:
-        job: The run; its model's head becomes linear where it is not.
+        run: The run; its model's head becomes linear where it is not.
         features: Of all its images.
     """
-    rows, examples = job.split.train.numpy(), job.examples
+    rows, examples = run.split.train.numpy(), run.examples
     probe = fit_probe(
         features.values[rows],
         examples.targets[rows],
         examples.task,
         groups=examples.patient_groups(rows),
-        class_weights=job.class_weights,
-        seed=job.options.seed,
+        class_weights=run.class_weights,
+        seed=run.options.seed,
     )
-    head = head_of(job)
+    head = get_head(run)
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(probe.weight))

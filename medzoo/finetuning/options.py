@@ -1,4 +1,4 @@
-"""How a model is fine-tuned, as data: checked before anything is read."""
+"""The options of fine-tuning, checked before any data is read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from numbers import Integral
 from medzoo.core.errors import MedzooError
 from medzoo.core.registry import unknown
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 from medzoo.models.heads import check_head
 
 CLASS_WEIGHTS = ("auto", "balanced", "none")
 
 
 @dataclass(frozen=True)
-class Options:
-    """The choices of ``medzoo.finetune`` that say how, not on what; it documents each of them.
+class FinetuneOptions:
+    """The options of ``medzoo.finetune`` other than model and data; documented there.
 
     Raises:
         MedzooError: One of them is impossible.
     """
 
     strategy: str
-    plan: Plan
+    training: TrainingConfig
     head: str
     augment: str
     class_weights: str

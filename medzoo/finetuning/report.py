@@ -1,4 +1,4 @@
-"""What fine-tuning found: the model, its numbers, how it got there, and a bundle of it all."""
+"""The result of fine-tuning: the model, its metrics, the history, and a bundle of them all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, overload
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from medzoo._version import __version__
 from medzoo.core.atomic import replacing_folder, write_json, write_text
-from medzoo.core.errors import MedzooError
+from medzoo.core.errors import MedzooError, RunError
 from medzoo.data.dataset import Examples
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.features.extract import Features
@@ -39,7 +40,7 @@ FEATURES = "features.npz"
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The outcome of ``medzoo.finetune``.
+    """The result of ``medzoo.finetune``.
 
     Attributes:
         model: The model, in evaluation mode.
@@ -76,12 +77,12 @@ class Report:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """What the held-out images are called."""
+        """The names of the held-out images."""
         return tuple(np.asarray(self.examples.ids)[self.held_out].tolist())
 
     @property
     def title(self) -> str:
-        """What was fine-tuned on what."""
+        """The weights and the data set."""
         return f"{self.model.medzoo.weights} on {self.data['name']}"
 
     def __str__(self) -> str:
@@ -94,7 +95,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The run record, for JSON."""
+        """Return the run record, for JSON."""
         info: ModelInfo = self.model.medzoo
         return {
             "schema": 1,
@@ -153,7 +154,7 @@ class Report:
 
     @cached_property
     def _findings(self) -> Findings:
-        """What the pictures are drawn from."""
+        """The results from which figures are drawn."""
         metrics = self.metrics
         cut = metrics.threshold[-1] if metrics.task == "binary" and metrics.threshold else metrics.threshold
         outcomes = make_outcomes(self.targets, self.probabilities, metrics.task, metrics.classes, cut, metrics.positive)
@@ -209,11 +210,14 @@ class Report:
         """
         check_free(Path(folder))
         check_savable(self.model)
-        with replacing_folder(Path(folder)) as new:
-            self._write(new, Path(folder).name)
-            if images:
-                write_json(new / RUN, self.to_dict())
-                self._write_images(new)
+        try:
+            with replacing_folder(Path(folder)) as new:
+                self._write(new, Path(folder).name)
+                if images:
+                    write_json(new / RUN, self.to_dict())
+                    self._write_images(new)
+        except Exception as error:  # whatever it is, the trained weights must not be lost with it
+            raise RunError(f"{folder} cannot be saved ({error}); {self._rescue(Path(folder))}") from error
         if self.checkpoints is not None:
             self.checkpoints.clear()
         return Path(folder)
@@ -251,8 +255,21 @@ class Report:
                 owned=(MODEL, HEAD, CONFIG, CARD, RUN, CURVES).__contains__,
             ).url
 
+    def _rescue(self, folder: Path) -> str:
+        """Save the model alone, beside the folder or else among temporary files, and say where."""
+        for place in (folder.parent, Path(tempfile.gettempdir())):
+            try:
+                rescued = Path(tempfile.mkdtemp(prefix=f"{folder.name}.rescued-", dir=place))
+                save_trained(self.model, rescued)
+            except (OSError, SafetensorError, UnicodeError):
+                continue
+            return f"the trained model is in {rescued}"
+        if self.checkpoints is not None:
+            return f"the run's checkpoints are in {self.checkpoints.folder}"
+        return "the trained model is in report.model alone"
+
     def _write(self, folder: Path, name: str, repo_id: str = "") -> None:
-        """Everything that neither shows nor names single images."""
+        """Write everything that neither shows nor names single images."""
         save_trained(self.model, folder)
         record = self.to_dict()
         del record["held_out"]
@@ -273,7 +290,7 @@ class Report:
             self.features.save(folder / FEATURES)
 
     def _patients(self) -> tuple[int, int] | None:
-        """How many patients the other and the held-out images show, where they are known."""
+        """Count the patients of the training and of the held-out images, where they are known."""
         if self.examples.patients is None:
             return None
         groups = self.examples.groups

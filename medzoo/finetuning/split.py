@@ -1,4 +1,4 @@
-"""Which images are trained on, which choose the epoch, and which measure the result."""
+"""Training, validation and test images of a run."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Split:
     test: Tensor
 
 
-def divide(examples: Examples, held_out: NDArray[np.bool_], selecting: bool, seed: int) -> Split:
-    """Divide the images that are not held out, where an epoch is to be chosen.
+def split_dataset(examples: Examples, held_out: NDArray[np.bool_], selecting: bool, seed: int) -> Split:
+    """Split off validation images from those that are not held out, where an epoch is to be chosen.
 
     Args:
         examples: All images.
         held_out: ``bool [N]``, true for an image that measures the result.
-        selecting: Whether an epoch is chosen.
-        seed: Which of the many possible divisions.
+        selecting: Split off validation images.
+        seed: Seed of the split.
 
     Returns:
-        The sides; no patient is on two of them, where patients are known.
+        The split; where patients are known, none is in two parts.
 
     Raises:
         DataError: The training images are of one patient, or the data's own split has a patient among its training and

@@ -1,4 +1,4 @@
-"""Ways to fine-tune, each an entry of one table."""
+"""The registry of fine-tuning strategies."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from dataclasses import dataclass, replace
 
 from medzoo.core.errors import MedzooError
 from medzoo.core.registry import Registry
-from medzoo.engine.optimizers import layer_rates
-from medzoo.finetuning.head_training import FeatureRows, compute_features, head_of, put_probe
-from medzoo.finetuning.job import Job, Outcome, train
-from medzoo.finetuning.options import Options
+from medzoo.engine.optimizers import layer_lr_scales
+from medzoo.finetuning.head_training import FeatureRows, compute_features, get_head, set_probe_head
+from medzoo.finetuning.options import FinetuneOptions
+from medzoo.finetuning.run import FinetuneRun, StrategyResult, train
 from medzoo.models.freezing import ALL, blocks_of, freeze
 from medzoo.models.info import Model
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to fine-tune.
+    """A fine-tuning strategy.
 
     Attributes:
-        name: What it is called.
-        title: What it does, in a few words.
-        source: The paper it is from; empty for the plain way.
-        run: Trains a job's model in place.
+        name: Its name.
+        title: A short description.
+        source: The paper; empty for plain fine-tuning.
+        run: Trains a run's model in place.
         head: The form of the head where it allows no other; empty for any.
         truncate: How many of the first dense blocks it keeps where the user does not say; ``None`` for all.
-        epochs: Whether it has epochs; a solver has none.
-        layers: Whether it trains more than the head.
+        epochs: True where it trains in epochs; a solver has none.
+        layers: True where it trains more than the head.
     """
 
     name: str
     title: str
     source: str
-    run: Callable[[Job], Outcome]
+    run: Callable[[FinetuneRun], StrategyResult]
     head: str = ""
     truncate: int | None = None
     epochs: bool = True
     layers: bool = True
 
-    def check(self, options: Options) -> None:
+    def check(self, options: FinetuneOptions) -> None:
         """Refuse options that mean nothing to it.
 
         Raises:
@@ -51,56 +51,56 @@ class Strategy:
             raise MedzooError(f"strategy {self.name!r} trains the head alone; leave layer_decay out")
 
 
-def _full(job: Job) -> Outcome:
-    return train(job, job.model, job.loader, rates=layer_rates(job.model, job.options.layer_decay))
+def _full(run: FinetuneRun) -> StrategyResult:
+    return train(run, run.model, run.loader, lr_scales=layer_lr_scales(run.model, run.options.layer_decay))
 
 
-def _linear_probe(job: Job) -> Outcome:
-    features = compute_features(job)
-    put_probe(job, features)
-    rows = FeatureRows(features.values, job.loader.device)
-    return Outcome([], job.predict(head_of(job), rows, job.split.test), features)
+def _linear_probe(run: FinetuneRun) -> StrategyResult:
+    features = compute_features(run)
+    set_probe_head(run, features)
+    rows = FeatureRows(features.values, run.loader.device)
+    return StrategyResult([], run.predict(get_head(run), rows, run.split.test), features)
 
 
-def _lp_ft(job: Job) -> Outcome:
-    put_probe(job, compute_features(job))
-    return _full(job)
+def _lp_ft(run: FinetuneRun) -> StrategyResult:
+    set_probe_head(run, compute_features(run))
+    return _full(run)
 
 
-def _gradual(job: Job) -> Outcome:
-    stages = unfreezing(job.model)
-    epochs = job.options.plan.epochs
-    rates = layer_rates(job.model, job.options.layer_decay)
+def _gradual(run: FinetuneRun) -> StrategyResult:
+    stages = unfreezing_stages(run.model)
+    epochs = run.options.training.epochs
+    lr_scales = layer_lr_scales(run.model, run.options.layer_decay)
 
-    def thaw(done: int) -> None:
-        freeze(job.model, stages[stage_at(done, epochs, len(stages))])
+    def unfreeze(done: int) -> None:
+        freeze(run.model, stages[stage_at(done, epochs, len(stages))])
 
-    freeze(job.model, None)  # all of it is the optimiser's, whenever its turn comes
-    outcome = train(job, job.model, job.loader, rates=rates, before_epoch=thaw)
-    freeze(job.model, None)
-    job.model.medzoo = replace(job.model.medzoo, frozen="")
+    freeze(run.model, None)  # the optimizer gets all parameters, whenever they are unfrozen
+    outcome = train(run, run.model, run.loader, lr_scales=lr_scales, before_epoch=unfreeze)
+    freeze(run.model, None)
+    run.model.medzoo = replace(run.model.medzoo, frozen="")
     return outcome
 
 
-def _feature_extraction(job: Job) -> Outcome:
-    features = compute_features(job)
-    outcome = train(job, head_of(job), FeatureRows(features.values, job.loader.device))
+def _feature_extraction(run: FinetuneRun) -> StrategyResult:
+    features = compute_features(run)
+    outcome = train(run, get_head(run), FeatureRows(features.values, run.loader.device))
     return replace(outcome, features=features)
 
 
-def unfreezing(model: Model) -> list[str | int | None]:
-    """What is frozen at each stage of gradual unfreezing, from all but the head to nothing.
+def unfreezing_stages(model: Model) -> list[str | int | None]:
+    """Return what is frozen at each stage of gradual unfreezing, from all but the head to nothing.
 
     Example:
         >>> import timm
-        >>> unfreezing(timm.create_model("densenet121", pretrained=False))
+        >>> unfreezing_stages(timm.create_model("densenet121", pretrained=False))
         ['all', 3, 2, 1, 0, None]
     """
     return [ALL, *reversed(range(blocks_of(model))), None]
 
 
 def stage_at(done: int, epochs: int, stages: int) -> int:
-    """The stage of an epoch: the first half of them is shared by the stages with something frozen.
+    """Return the stage of an epoch: the first half of the epochs is shared by the stages with something frozen.
 
     Args:
         done: Epochs done.

@@ -1,4 +1,4 @@
-"""``evaluate``: how good a model is on labelled images that it was not trained on."""
+"""``evaluate``: metrics of a model on labelled images that it was not trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from medzoo.data.decoding import Images
 from medzoo.data.opening import open_dataset
 from medzoo.data.positive import choose_positive
 from medzoo.data.splits import SPLITS
-from medzoo.inference.predict import Predictions, check_batch_size, classifier, infer
+from medzoo.inference.predict import Predictions, check_batch_size, infer, load_classifier
 from medzoo.inference.tta import TTA
 from medzoo.metrics import evaluate as measure
 from medzoo.metrics.estimates import Metrics
@@ -31,17 +31,17 @@ METRICS, PREDICTIONS, TEXT = "metrics.json", "predictions.csv", "evaluation.txt"
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The outcome of ``medzoo.evaluate``.
+    """The result of ``medzoo.evaluate``.
 
     Attributes:
-        weights: What the model is called.
-        data: What the data set is called.
+        weights: The name of the model.
+        data: The name of the data set.
         metrics: The numbers, with 95 % bootstrap intervals by patient.
         predictions: Every image's probabilities.
         targets: ``float32 [N, C]`` the labels, in the columns of ``predictions``; NaN where not labelled.
         patients: ``str [N]``, an empty string where unknown; ``None`` where no patient is known.
         settings: Every option, resolved.
-        notes: What a reader should know, in words.
+        notes: Remarks for the reader.
         seconds: How long it took.
     """
 
@@ -60,7 +60,7 @@ class Evaluation:
         return f"{self.weights} on {self.data}, {self.seconds:.0f} s\n{self.metrics}{notes}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers and how they came about, for JSON."""
+        """Return the metrics and settings, for JSON."""
         return {
             "schema": 1,
             "kind": "evaluation",
@@ -94,7 +94,7 @@ class Evaluation:
         return folder
 
     def _known(self) -> dict[str, list[str]]:
-        """What is known of each image, for the table of predictions: its true label, and its patient."""
+        """Return the true label of each image, and its patient, as columns of the table of predictions."""
         classes = np.asarray(self.predictions.classes)
         known = {"true": ["|".join(classes[row == 1]) for row in self.targets]}
         return known if self.patients is None else {**known, "patient": self.patients.tolist()}
@@ -115,9 +115,9 @@ def evaluate(
     device: str | None = None,
     zoo: str | Path | None = None,
 ) -> Evaluation:
-    """Measure a model on labelled images.
+    """Evaluate a model on labelled images.
 
-    The numbers say how well the model will do on other images only where it has not been trained on these, nor on other
+    The metrics say how well the model will do on other images only where it has not been trained on these, nor on other
     images of their patients (``medzoo.audit`` finds those that a weight was pretrained on).
 
     Args:
@@ -154,12 +154,12 @@ def evaluate(
         0.5
     """
     started = time.perf_counter()
-    model = classifier(model, zoo)
+    model = load_classifier(model, zoo)
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
-    views = TTA[tta].views
+    transforms = TTA[tta].transforms
     found = _read(model, data, task, split)
-    predictions = infer(model, found.ids, found.images, views, batch_size=batch_size, device=device)
+    predictions = infer(model, found.ids, found.images, transforms, batch_size=batch_size, device=device)
     task = task or info.task or found.task
     if positive is None and task == "binary" and info.classes:
         positive = info.positive or info.classes[-1]
@@ -197,7 +197,7 @@ def evaluate(
 
 
 def _read(model: Model, data: Any, task: str | None, split: str | None) -> ImageDataset[Images]:
-    """The images to measure, with their labels in the model's columns."""
+    """Open the images to measure, with their labels in the order of the model's outputs."""
     info: ModelInfo = model.medzoo
     if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
         raise MedzooError(
@@ -215,33 +215,33 @@ def _read(model: Model, data: Any, task: str | None, split: str | None) -> Image
     if classes is not None:
         found = found.aligned(classes)
     elif len(found.classes) == model.num_classes:
-        note = f"The model names no classes: its outputs are taken for {', '.join(found.classes)}."
+        note = f"The model has no class names: its outputs are taken to be {', '.join(found.classes)}."
         found = replace(found, notes=(*found.notes, note))
     else:
         raise MedzooError(
             f"{info.weights} has {model.num_classes} outputs without names, and {found.name} has the classes "
             f"{', '.join(found.classes)}; fine-tune it on them first"
         )
-    return _side(found, split)
+    return _select_split(found, split)
 
 
-def _side(found: ImageDataset[Images], split: str | None) -> ImageDataset[Images]:
-    """The images of one side of a data set's own split."""
+def _select_split(found: ImageDataset[Images], split: str | None) -> ImageDataset[Images]:
+    """Select one part of a data set's own split."""
     if split not in (None, "all", *SPLITS):
         raise MedzooError(unknown("split", str(split), ("all", *SPLITS)))
     if found.splits is None or not (found.splits != "").any():
         if split not in (None, "all"):
             raise DataError(f"{found.name} has no split of its own; leave split out")
         return found
-    sides = sorted(set(found.splits.tolist()))
-    side = ("test" if "test" in sides else "all") if split is None else split
-    if side == "all":
-        note = f"All images are measured, whatever their own split ({', '.join(filter(None, sides))})."
+    parts = sorted(set(found.splits.tolist()))
+    part = ("test" if "test" in parts else "all") if split is None else split
+    if part == "all":
+        note = f"All images are measured, whatever their own split ({', '.join(filter(None, parts))})."
         return replace(found, notes=(*found.notes, note))
-    mine = found.splits == side
+    mine = found.splits == part
     if not mine.any():
-        raise DataError(f"{found.name} has no {side} images; its split is {', '.join(filter(None, sides))}")
-    note = f"Measured on its {int(mine.sum()):,} {side} images of {len(mine):,}."
+        raise DataError(f"{found.name} has no {part} images; its split is {', '.join(filter(None, parts))}")
+    note = f"Measured on its {int(mine.sum()):,} {part} images of {len(mine):,}."
     return replace(found.take(mine), notes=(*found.notes, note))
 
 

@@ -1,8 +1,8 @@
-"""``explain``: Grad-CAM, which places in an image speak for a class.
+"""``explain``: Grad-CAM heat maps of the evidence for a class.
 
 Own code rather than the package ``grad-cam``: that one needs OpenCV and hooks into a layer which the user must name;
-here the feature map is what ``forward_features`` gives, the gradient runs through the head alone, and the picture under
-the heat is the one that the network saw.
+here the feature map is what ``forward_features`` gives, the gradient runs through the head alone, and the image
+under the heat map is the one that the network saw.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from medzoo.core.errors import MedzooError
 from medzoo.core.progress import bar
 from medzoo.core.registry import unknown
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part, in_order
+from medzoo.engine.loader import ImageArray, Loader, batch_slices
 from medzoo.engine.losses import probabilities
 from medzoo.engine.runtime import best_device, flush_denormals
-from medzoo.inference.image_stream import decoded, listed
-from medzoo.inference.predict import check_batch_size, classifier
+from medzoo.inference.image_stream import decode_chunks, list_images
+from medzoo.inference.predict import check_batch_size, load_classifier
 from medzoo.models.info import Model, ModelInfo
 
-_STRONGEST = 0.6  # how much of the picture the hottest place hides
-_SIDE = 256  # smaller pictures are enlarged, by whole numbers, for eyes
+_STRONGEST = 0.6  # opacity of the overlay where the heat is 1
+_SIDE = 256  # smaller images are enlarged, by whole numbers
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where one image speaks for one class.
+    """A heat map of one image for one class.
 
     Attributes:
-        id: What the image is called: its path, or its number.
+        id: The name of the image: its path, or its number.
         number: Which of the images it is, from 0.
         label: The class explained.
         probability: Of this class.
         image: ``uint8 [S, S, C]``, the image as the network saw it, C 1 or 3.
-        heat: ``float32 [h, w]`` in [0, 1], on the grid of the network's last feature map: 1 at the place that speaks
-            most for the class, 0 everywhere if nothing does.
+        heat: ``float32 [h, w]`` in [0, 1], on the grid of the network's last feature map: 1 at the strongest
+            evidence for the class, 0 everywhere if there is none.
     """
 
     id: str
@@ -57,15 +57,15 @@ class Explanation:
     heat: NDArray[np.float32]
 
     def heat_map(self) -> NDArray[np.float32]:
-        """The heat at the image's size, ``float32 [S, S]`` in [0, 1], bilinear between the grid's cells."""
+        """Return the heat at the image's size, ``float32 [S, S]`` in [0, 1], bilinear between the grid's cells."""
         size = (self.image.shape[1], self.image.shape[0])
         return np.asarray(Image.fromarray(self.heat).resize(size, Image.Resampling.BILINEAR))
 
     def overlay(self) -> Image.Image:
-        """The image with its heat over it, from green (warm) to yellow (hot); cold places stay as they are.
+        """Draw the heat over the image, from green (warm) to yellow (hot); cold regions stay unchanged.
 
         Returns:
-            An RGB picture of the image's size.
+            An RGB image of the image's size.
         """
         heat = self.heat_map()[..., None]
         # Viridis: its warm half is rare in X-rays, stained tissue and fundus photographs alike.
@@ -74,10 +74,10 @@ class Explanation:
         return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
     def side_by_side(self) -> Image.Image:
-        """The image, and to its right the overlay.
+        """Draw the image, and to its right the overlay.
 
         Returns:
-            An RGB picture, enlarged by a whole number where the image is small.
+            An RGB image, enlarged by a whole number where the image is small.
         """
         overlay = self.overlay()
         pair = Image.new("RGB", (2 * overlay.width, overlay.height))
@@ -143,13 +143,13 @@ def explain(
     Source:
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2; scaled to a maximum of 1.
     """
-    model = classifier(model, zoo)
+    model = load_classifier(model, zoo)
     check_batch_size(batch_size)
     info: ModelInfo = model.medzoo
     known = info.classes or tuple(map(str, range(model.num_classes)))
     wanted = None if classes is None else [_column(name, known) for name in classes]
     where = best_device(device)
-    names, items = listed(images)
+    names, items = list_images(images)
     return _each(model.to(where), names, items, known, wanted, batch_size, where, skip_unreadable)
 
 
@@ -170,10 +170,10 @@ def _each(
     skip_unreadable: bool,
 ) -> Iterator[Explanation]:
     info: ModelInfo = model.medzoo
-    for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
-        loader = Loader([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+    for chunk in decode_chunks(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+        loader = Loader([ImageArray(chunk.images, AUGMENTS["none"])], info.input, where)
         with bar("explaining", len(loader)) as advance:
-            for part in in_order(len(loader), batch_size):
+            for part in batch_slices(len(loader), batch_size):
                 chances, columns, heats = _explain(model, loader.batch(torch.arange(part.start, part.stop)), wanted)
                 for place, number in enumerate(chunk.rows[part].tolist()):
                     for column, heat in zip(columns[place], heats[place], strict=True):
@@ -225,14 +225,14 @@ def _channels_first(model: Model, features: Tensor) -> Tensor:
 
 
 def cam(features: Tensor, gradient: Tensor) -> Tensor:
-    """Weigh a feature map's channels by their mean gradient, keep what speaks for the class, and scale it.
+    """Weight a feature map's channels by their mean gradient, keep positive evidence, and scale it.
 
     Args:
         features: ``float32 [N, C, h, w]``.
         gradient: Of a class's logit, the same shape.
 
     Returns:
-        ``float32 [N, h, w]`` with a maximum of 1, or 0 everywhere where nothing speaks for the class.
+        ``float32 [N, h, w]`` with a maximum of 1, or 0 everywhere without positive evidence.
     """
     heat = (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu()
     highest = heat.amax((1, 2), keepdim=True)

@@ -1,4 +1,4 @@
-"""Images in any form -> decoded chunks in order: on all cores, in bounded memory, every unreadable one named."""
+"""Decode images of any form in chunks, on all cores and in bounded memory, and name every unreadable one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medzoo.core.progress import counting
 from medzoo.data.decoding import Images, decode_many
 from medzoo.data.folders import image_files
 from medzoo.data.geometry import Geometry
-from medzoo.engine.loader import in_order
+from medzoo.engine.loader import batch_slices
 
 # Bytes of decoded images held at a time: 7,000 images of 224 px. A chunk is decoded whole before the network sees it,
 # so that of all but huge sets every unreadable image is named at the start.
@@ -40,20 +40,20 @@ class Chunk:
     unreadable: tuple[tuple[int, str], ...] = ()
 
 
-def listed(images: Any) -> tuple[tuple[str, ...], list[Any]]:
-    """Names and items of whatever was given.
+def list_images(images: Any) -> tuple[tuple[str, ...], list[Any]]:
+    """List the images given, in any form, with their names.
 
     Args:
         images: A file, a folder (searched below), or one or several paths, PIL images, arrays or tensors.
 
     Returns:
-        What each is called (its path, below the folder where one was given, or its number), and the images.
+        The names (paths, relative to the folder where one was given, or numbers) and the images.
 
     Raises:
         DataError: There are none.
 
     Example:
-        >>> listed(["a.png", "b.png"])[0]
+        >>> list_images(["a.png", "b.png"])[0]
         ('a.png', 'b.png')
     """
     if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # a column of paths
@@ -71,17 +71,17 @@ def listed(images: Any) -> tuple[tuple[str, ...], list[Any]]:
     return tuple(names), items
 
 
-def decoded(
+def decode_chunks(
     names: Sequence[str], items: Images, geometry: Geometry, *, skip_unreadable: bool = False, room: int = ROOM
 ) -> Iterator[Chunk]:
     """Decode images, chunk by chunk, on all cores.
 
-    Files are decoded exactly, never with the short cut for large JPEGs that fine-tuning takes: a path gives what the
-    same image as array gives.
+    Files are decoded exactly, without the reduced-size decoding of large JPEGs that fine-tuning uses: a path gives what
+    the same image gives as an array.
 
     Args:
-        names: What each image is called.
-        items: Paths, PIL images, arrays and tensors, mixed as you like.
+        names: The name of each image.
+        items: Paths, PIL images, arrays and tensors, in any mixture.
         geometry: The size wanted.
         skip_unreadable: Leave out what cannot be read; else it is an error.
         room: Bytes of decoded images in a chunk.
@@ -94,7 +94,7 @@ def decoded(
         RunError: DICOM files without pydicom.
     """
     size = max(1, room // (geometry.height * geometry.width * geometry.channels))
-    parts = in_order(len(items), size)
+    parts = batch_slices(len(items), size)
     unreadable: list[tuple[int, str]] = []
     for part in parts:
         chunk = _decode(items, part, geometry)
@@ -110,7 +110,7 @@ def decoded(
 def _unreadable(names: Sequence[str], unreadable: Sequence[tuple[int, str]]) -> UnreadableError:
     named = "; ".join(reason for _, reason in unreadable[:_NAMED])
     return UnreadableError(
-        f"{len(unreadable):,} of {len(names):,} images cannot be read: {named}. Mend or remove them",
+        f"{len(unreadable):,} of {len(names):,} images cannot be read: {named}. Repair or remove them",
         [(names[index], reason) for index, reason in unreadable],
     )
 

@@ -1,4 +1,4 @@
-"""``predict``: probabilities with class names, for images in any form."""
+"""``predict``: class probabilities for images in any form."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.progress import bar
 from medzoo.data.decoding import Images
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Loader, Part, in_order, predict_logits
+from medzoo.engine.loader import ImageArray, Loader, batch_slices, predict_logits
 from medzoo.engine.losses import probabilities
 from medzoo.engine.runtime import best_device, channels_last, flush_denormals
-from medzoo.inference.image_stream import decoded, listed
-from medzoo.inference.tta import TTA, Seen, View
+from medzoo.inference.image_stream import decode_chunks, list_images
+from medzoo.inference.tta import TTA, TransformedBatches, TTATransform
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, ModelInfo
 
@@ -33,7 +33,7 @@ class Predictions:
     """Probabilities for some images.
 
     Attributes:
-        ids: What each image is called: its path, or its number.
+        ids: The name of each image: its path, or its number.
         classes: Names of the columns.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
         probabilities: ``float32 [N, C]``; rows add up to 1 unless ``multilabel``.
@@ -56,7 +56,7 @@ class Predictions:
 
     @property
     def labels(self) -> list[str]:
-        """Each image's most probable class; for ``multilabel`` all from 0.5 (or ``threshold``) on, joined by ``|``."""
+        """The most probable class of each image; for ``multilabel`` all from 0.5 or ``threshold``, joined by ``|``."""
         if self.task == "multilabel":
             return ["|".join(np.asarray(self.classes)[row >= (self.threshold or 0.5)]) for row in self.probabilities]
         if self.task == "binary" and self.threshold is not None:
@@ -66,28 +66,41 @@ class Predictions:
         return [self.classes[i] for i in self.probabilities.argmax(1)]
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One dictionary an image, for JSON or a table."""
+        """Return one dictionary per image, for JSON or a table."""
+        columns = self._probability_columns(("image", "label"))
         return [
-            {"image": name, "label": label, **{c: round(float(p), 6) for c, p in zip(self.classes, row, strict=True)}}
+            {"image": name, "label": label, **{c: round(float(p), 6) for c, p in zip(columns, row, strict=True)}}
             for name, label, row in zip(self.ids, self.labels, self.probabilities, strict=True)
         ]
 
     def to_csv(self, known: Mapping[str, Sequence[str]] | None = None) -> str:
-        """A CSV text: image, label, and a column a class.
+        """Return CSV text: image, label, and one column per class.
 
         Args:
             known: More columns, behind the image: name to N texts.
         """
+        first = ("image", *(known or {}), "label")
         columns = list((known or {}).values())
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("image", *(known or {}), "label", *self.classes))
+        writer.writerow((*first, *self._probability_columns(first)))
         for name, *more, label, row in zip(self.ids, *columns, self.labels, self.probabilities, strict=True):
             writer.writerow((name, *more, label, *(f"{p:.6f}" for p in row)))
         return text.getvalue()
 
+    def _probability_columns(self, taken: Sequence[str]) -> list[str]:
+        """Return a column name for each class: its own, or with ``probability`` where another column is so called."""
+        names = set(self.classes) | set(taken)
+        columns = []
+        for name in self.classes:
+            column = name
+            while column in taken or (column != name and column in names):
+                column = f"{column} probability"
+            columns.append(column)
+        return columns
+
     def save(self, path: str | Path) -> Path:
-        """Write a file; its suffix says whether CSV or JSON.
+        """Write a CSV or JSON file, by its suffix.
 
         Raises:
             DataError: The suffix is another.
@@ -102,7 +115,7 @@ class Predictions:
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file that is neither CSV nor JSON.
+    """Refuse a path that ends in neither ``.csv`` nor ``.json``.
 
     Raises:
         DataError: By its suffix it is another.
@@ -121,7 +134,7 @@ def predict(
     skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Predictions:
-    """Predict.
+    """Predict class probabilities.
 
     Files are decoded on all cores, some thousands at a time, before the network sees them: what cannot be read is named
     at the start. The same image as path, PIL image, array or tensor gives the same probabilities, to the last bit.
@@ -150,15 +163,15 @@ def predict(
         >>> len(predict(model, [np.zeros((80, 80), np.uint8)]))
         1
     """
-    model = classifier(model, zoo)
+    model = load_classifier(model, zoo)
     check_batch_size(batch_size)
-    views = TTA[tta].views
-    names, items = listed(images)
-    return infer(model, names, items, views, batch_size=batch_size, device=device, skip_unreadable=skip_unreadable)
+    transforms = TTA[tta].transforms
+    names, items = list_images(images)
+    return infer(model, names, items, transforms, batch_size=batch_size, device=device, skip_unreadable=skip_unreadable)
 
 
-def classifier(model: str | Path | Model, zoo: str | Path | None = None) -> Model:
-    """A model that gives classes.
+def load_classifier(model: str | Path | Model, zoo: str | Path | None = None) -> Model:
+    """Load a model that predicts classes.
 
     Args:
         model: As in ``predict``.
@@ -172,7 +185,7 @@ def classifier(model: str | Path | Model, zoo: str | Path | None = None) -> Mode
     info: ModelInfo | None = getattr(model, "medzoo", None)
     if info is None:
         raise MedzooError(
-            f"a {type(model).__name__} does not say how its images are prepared; make it with medzoo.create_model, "
+            f"a {type(model).__name__} does not define how images are prepared; make it with medzoo.create_model, "
             "or fine-tune it with medzoo.finetune first"
         )
     if info.head == "features":
@@ -196,19 +209,19 @@ def infer(
     model: Model,
     names: Sequence[str],
     items: Images,
-    views: Sequence[View],
+    transforms: Sequence[TTATransform],
     *,
     batch_size: int,
     device: str | None,
     skip_unreadable: bool = False,
 ) -> Predictions:
-    """Predict images that are listed already.
+    """Predict images that are already listed.
 
     Args:
         model: From ``classifier``.
-        names: What each image is called.
+        names: The name of each image.
         items: The images, in any form.
-        views: The views whose probabilities are averaged.
+        transforms: Their probabilities are averaged.
         batch_size: As in ``predict``.
         device: As in ``predict``.
         skip_unreadable: As in ``predict``.
@@ -225,20 +238,25 @@ def infer(
     found: list[NDArray[np.float32]] = []
     unreadable: list[tuple[str, str]] = []
     with channels_last(model, where), flush_denormals():
-        for chunk in decoded(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
-            loader = Loader([Part(chunk.images, AUGMENTS["none"])], info.input, where)
+        for chunk in decode_chunks(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+            loader = Loader([ImageArray(chunk.images, AUGMENTS["none"])], info.input, where)
             rows += chunk.rows.tolist()
             unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
             with bar("predicting", len(loader)) as advance:
-                for part in in_order(len(loader), batch_size):
-                    found.append(_mean(model, loader, torch.arange(part.start, part.stop), views, info.task))
+                for part in batch_slices(len(loader), batch_size):
+                    found.append(_mean_over(model, loader, torch.arange(part.start, part.stop), transforms, info.task))
                     advance(part.stop - part.start, "")
     stacked = np.concatenate(found)
     classes = info.classes or tuple(map(str, range(stacked.shape[1])))
     return Predictions(tuple(names[row] for row in rows), classes, info.task, stacked, tuple(unreadable))
 
 
-def _mean(model: Model, loader: Loader, rows: Tensor, views: Sequence[View], task: str) -> NDArray[np.float32]:
-    """The mean of a batch's probabilities over some views."""
-    seen = [probabilities(predict_logits(model, Seen(loader, view), rows, len(rows)), task) for view in views]
+def _mean_over(
+    model: Model, loader: Loader, rows: Tensor, transforms: Sequence[TTATransform], task: str
+) -> NDArray[np.float32]:
+    """Return the mean of a batch's probabilities over the transforms."""
+    seen = [
+        probabilities(predict_logits(model, TransformedBatches(loader, one), rows, len(rows)), task)
+        for one in transforms
+    ]
     return np.stack(seen).mean(0)

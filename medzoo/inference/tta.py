@@ -1,4 +1,4 @@
-"""Test-time augmentation: the views of an image that a prediction is averaged over.
+"""Test-time augmentation: the transforms of an image that a prediction is averaged over.
 
 Each set belongs to the augmentation of the same name (``medzoo.engine.augment.AUGMENTS``) and shows a network only what
 such images allow: a chest X-ray is never mirrored, tissue may be turned any way.
@@ -16,8 +16,8 @@ from medzoo.engine.loader import Loader
 
 
 @dataclass(frozen=True)
-class View:
-    """One way to look at a square image.
+class TTATransform:
+    """A flip, transposition or shift of a square image.
 
     Attributes:
         transpose: Exchange rows and columns, first; with the mirrorings it makes the quarter turns.
@@ -33,8 +33,8 @@ class View:
     right: float = 0.0
     down: float = 0.0
 
-    def of(self, images: Tensor) -> Tensor:
-        """Look at a batch this way.
+    def __call__(self, images: Tensor) -> Tensor:
+        """Transform a batch.
 
         Args:
             images: ``float32 [B, C, S, S]``.
@@ -54,49 +54,55 @@ class View:
         return wide[:, :, max(-y, 0) : max(-y, 0) + side, max(-x, 0) : max(-x, 0) + side]
 
 
-class Seen:
-    """Images as one view shows them.
+class TransformedBatches:
+    """Batches after a transform.
 
     Args:
-        pool: The images.
-        view: The view.
+        loader: The images.
+        transform: The transform.
     """
 
     in_memory = True
 
-    def __init__(self, loader: Loader, view: View) -> None:
-        self._pool, self._view = loader, view
+    def __init__(self, loader: Loader, transform: TTATransform) -> None:
+        self._loader, self._transform = loader, transform
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
-        """As in ``medzoo.engine.loader.Loader``."""
-        return self._view.of(self._pool.batch(index, epoch))
+        """Return a batch, as ``Loader.batch``."""
+        return self._transform(self._loader.batch(index, epoch))
 
 
 @dataclass(frozen=True)
-class Views:
-    """A set of views; a prediction is the mean of their probabilities.
+class TTATransforms:
+    """A set of transforms; a prediction is the mean of their probabilities.
 
     Attributes:
         name: That of the augmentation it belongs to.
-        views: The views, the image as it is first.
+        transforms: The transforms, the image as it is first.
     """
 
     name: str
-    views: tuple[View, ...]
+    transforms: tuple[TTATransform, ...]
 
 
-_AS_IT_IS = (View(),)
-_SHIFTED = (*_AS_IT_IS, View(right=0.04), View(right=-0.04), View(down=0.04), View(down=-0.04))
-_MIRRORED = tuple(View(flip_x=x, flip_y=y) for y in (False, True) for x in (False, True))
-_TURNED = tuple(View(t, view.flip_x, view.flip_y) for t in (False, True) for view in _MIRRORED)
+_IDENTITY = (TTATransform(),)
+_SHIFTED = (
+    *_IDENTITY,
+    TTATransform(right=0.04),
+    TTATransform(right=-0.04),
+    TTATransform(down=0.04),
+    TTATransform(down=-0.04),
+)
+_FLIPPED = tuple(TTATransform(flip_x=x, flip_y=y) for y in (False, True) for x in (False, True))
+_DIHEDRAL = tuple(TTATransform(t, flip.flip_x, flip.flip_y) for t in (False, True) for flip in _FLIPPED)
 
-TTA: Registry[Views] = Registry(
+TTA: Registry[TTATransforms] = Registry(
     "test-time augmentation",
     [
-        Views("none", _AS_IT_IS),
-        Views("light", _SHIFTED),
-        Views("cxr", _SHIFTED),
-        Views("hwsi", _TURNED),
-        Views("efi", _MIRRORED),
+        TTATransforms("none", _IDENTITY),
+        TTATransforms("light", _SHIFTED),
+        TTATransforms("cxr", _SHIFTED),
+        TTATransforms("hwsi", _DIHEDRAL),
+        TTATransforms("efi", _FLIPPED),
     ],
 )

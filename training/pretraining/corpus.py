@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medzoo.data.splits import holdout
 from medzoo.engine.augment import AUGMENTS
-from medzoo.engine.loader import Part
+from medzoo.engine.loader import ImageArray
 from medzoo.zoo.sources import SOURCES, Source
 from training.cache.load import prepared
 from training.cache.prepare import Cache
@@ -73,9 +73,9 @@ class Corpus:
                 mask[part.rows] = True
         return mask
 
-    def parts(self, recipe: Recipe) -> list[Part]:
+    def parts(self, recipe: Recipe) -> list[ImageArray]:
         """Return the images with their augmentation, for ``medzoo.engine.loader.Loader``."""
-        return [Part(s.cache.images, AUGMENTS[recipe.augment[s.source.name]]) for s in self.slices]
+        return [ImageArray(s.cache.images, AUGMENTS[recipe.augment[s.source.name]]) for s in self.slices]
 
     def columns(self, source: Source) -> slice:
         """Return the columns of a source's labels in the targets."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from medzoo._version import __version__
 from medzoo.core.errors import RunError
@@ -20,6 +19,7 @@ from medzoo.engine.interrupts import Stopped
 from medzoo.engine.loader import Loader
 from medzoo.engine.loop import fit
 from medzoo.engine.losses import balanced_weights, image_weights, make_loss
+from medzoo.engine.runtime import Runtime
 from medzoo.engine.sampling import Sampler
 from medzoo.models.info import Model
 from medzoo.zoo.bundle import RUN, read_json
@@ -59,11 +59,11 @@ def pretrain(name: str, data: Path, work: Path, options: PretrainOptions) -> Pat
         raise RunError(f"{name} is not pretrained here; 'publish {name} --imagenet-weights FILE' adds it to a zoo")
     source, recipe = SOURCES[entry.source], options.resolved()
     contract = InputContract(options.image_size, source.crop)
-    accelerator = options.execution.accelerator()
+    runtime = options.execution.start()
     run = work / "runs" / name
     # Before hours of decoding: TensorBoard may not be installed.
-    events = EventFiles(run / "events") if options.tensorboard and accelerator.is_main_process else None
-    with locking_run(run, accelerator):
+    events = EventFiles(run / "events") if options.tensorboard and runtime.is_main_process else None
+    with locking_run(run, runtime):
         corpus = gather(
             source,
             data,
@@ -76,7 +76,7 @@ def pretrain(name: str, data: Path, work: Path, options: PretrainOptions) -> Pat
             sets=dict(options.sets),
             seed=options.seed,
         )
-        _pretrain(entry, corpus, recipe, contract, work, options, accelerator, events)
+        _pretrain(entry, corpus, recipe, contract, work, options, runtime, events)
     return run
 
 
@@ -87,28 +87,28 @@ def _pretrain(
     contract: InputContract,
     work: Path,
     options: PretrainOptions,
-    accelerator: Accelerator,
+    runtime: Runtime,
     events: EventFiles | None,
 ) -> None:
     """Train on the corpus and write the run record, unless a run with the same settings is complete."""
     run, source = work / "runs" / entry.name, corpus.source
-    with accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
+    with runtime.accelerator.main_process_first():  # an imported ImageNet file becomes a bundle once
         model = initialize(entry, options.seed, options.random, options.imagenet_weights, work)
     model.medzoo = replace(model.medzoo, weights=entry.name, input=contract, classes=source.labels, task=source.task)
-    usage = Usage(accelerator.device)
+    usage = Usage(runtime.device)
     checkpoints = _checkpoints(run, entry, corpus, options, usage)
     if not options.restart and _is_done(run, checkpoints):
         say(f"{run} is complete; nothing to do (--restart starts over)")
         return
-    if accelerator.is_main_process:
+    if runtime.is_main_process:
         _clear_previous(run, checkpoints, options)
-    accelerator.wait_for_everyone()
+    runtime.accelerator.wait_for_everyone()
     try:
-        history = _train(model, corpus, recipe, options, accelerator, run, checkpoints, events)
+        history = _train(model, corpus, recipe, options, runtime, run, checkpoints, events)
     except Stopped as stopped:
         say(f"{entry.name}: {stopped}")
         raise
-    if not accelerator.is_main_process:
+    if not runtime.is_main_process:
         return
     record = {
         "schema": 1,
@@ -124,9 +124,9 @@ def _pretrain(
         "data": corpus.describe(),
         "environment": {
             **environment(),
-            "device": accelerator.device.type,
-            "processes": accelerator.num_processes,
-            "precision": accelerator.mixed_precision,
+            "device": runtime.device.type,
+            "processes": runtime.num_processes,
+            "precision": "bf16" if runtime.precision == "bf16" else "no",
             "compiled": options.execution.compile,
         },
         **usage.total(),
@@ -172,12 +172,12 @@ def _train(
     corpus: Corpus,
     recipe: Recipe,
     options: PretrainOptions,
-    accelerator: Accelerator,
+    runtime: Runtime,
     run: Path,
     checkpoints: Checkpoints,
     events: EventFiles | None,
 ) -> list[dict[str, Any]]:
-    loader = Loader(corpus.parts(recipe), model.medzoo.input, accelerator.device, options.seed)
+    loader = Loader(corpus.parts(recipe), model.medzoo.input, runtime.device, options.seed)
     train = [torch.from_numpy(np.flatnonzero(~corpus.held_out & corpus.of(member))) for member in corpus.members]
     return fit(
         model,
@@ -190,7 +190,7 @@ def _train(
         execution=options.execution,
         seed=options.seed,
         title=f"pretraining {model.medzoo.weights}, recipe {recipe.name}",
-        after_epoch=_reporter(model, loader, corpus, recipe, accelerator, run, events),
+        after_epoch=_reporter(model, loader, corpus, recipe, runtime, run, events),
         checkpoints=checkpoints,
     )
 
@@ -200,7 +200,7 @@ def _reporter(
     loader: Loader,
     corpus: Corpus,
     recipe: Recipe,
-    accelerator: Accelerator,
+    runtime: Runtime,
     run: Path,
     events: EventFiles | None,
 ) -> Callable[[dict[str, Any]], str | None]:
@@ -208,8 +208,8 @@ def _reporter(
 
     def after_epoch(record: dict[str, Any]) -> str | None:
         last = record["epoch"] == recipe.plan.epochs
-        record["valid"] = validate(model, loader, corpus, accelerator, bootstrap=1000 if last else 0)
-        if not accelerator.is_main_process:
+        record["valid"] = validate(model, loader, corpus, runtime, bootstrap=1000 if last else 0)
+        if not runtime.is_main_process:
             return None
         append_log(run, record)
         if events is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medzoo.core.registry import Registry
-from medzoo.engine.schedule import Plan
+from medzoo.engine.schedule import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Recipe:
 
     name: str
     title: str
-    plan: Plan
+    plan: TrainingConfig
     augment: Mapping[str, str]
     class_weights: tuple[str, ...]
     absent: str
@@ -45,7 +45,7 @@ RECIPES: Registry[Recipe] = Registry(
         Recipe(
             name="paper",
             title="the study's, as far as it is printed",
-            plan=Plan(
+            plan=TrainingConfig(
                 epochs=10,  # not printed; ours, equal for all initializations
                 batch_size=32,  # not printed; what DenseNet-121 at 224 px fits into 8 GB
                 chunk=16,  # small but enough for batch statistics; two devices can share a step
@@ -69,7 +69,7 @@ RECIPES: Registry[Recipe] = Registry(
         Recipe(
             name="medzoo",
             title="what the field knows since, where the paper names a limit",
-            plan=Plan(
+            plan=TrainingConfig(
                 epochs=30,  # three times the paper's: augmentation and balancing make an epoch less repetitive
                 batch_size=256,  # large enough for steady gradients of rare findings (Hernia: 1 image in 500)
                 chunk=64,  # fits a card of 8 GB at 224 px; up to four devices share a step

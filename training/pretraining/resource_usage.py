@@ -87,7 +87,7 @@ class Usage:
         self.energy = Energy(device)
         self.earlier: Mapping[str, Any] | None = None
 
-    def go_on_from(self, earlier: Mapping[str, Any]) -> None:
+    def resume_from(self, earlier: Mapping[str, Any]) -> None:
         """Add to the totals of an earlier process."""
         self.earlier = earlier
 

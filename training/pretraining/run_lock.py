@@ -7,29 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
 from medzoo.core.atomic import needing_room
 from medzoo.core.errors import RunError
-from medzoo.engine.runtime import shared
+from medzoo.engine.runtime import Runtime
 
 
 @contextmanager
-def locking_run(run: Path, accelerator: Accelerator) -> Iterator[None]:
+def locking_run(run: Path, runtime: Runtime) -> Iterator[None]:
     """Keep other processes out of a run's folder.
 
     The operating system releases the lock of a process that was killed.
 
     Args:
         run: The run's folder.
-        accelerator: The processes that share the run; the first of them holds the lock for all.
+        runtime: The processes that share the run; the first of them holds the lock for all.
 
     Raises:
         RunError: Another process works there.
     """
     lock, taken = FileLock(run.with_name(f".{run.name}.lock")), False
-    if accelerator.is_main_process:
+    if runtime.is_main_process:
         with needing_room(run.parent):
             run.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -37,7 +36,7 @@ def locking_run(run: Path, accelerator: Accelerator) -> Iterator[None]:
             except Timeout:
                 taken = True
     try:
-        if shared(accelerator, torch.tensor(float(taken), device=accelerator.device)) > 0:
+        if runtime.sum(torch.tensor(float(taken), device=runtime.device)) > 0:
             raise RunError(
                 f"another process works on {run}; wait for it or stop it (the same command then resumes), or give "
                 "another --work"

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
 from medzoo.engine.loader import Loader, predict_logits
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import flush_denormals
+from medzoo.engine.runtime import Runtime, flush_denormals
 from medzoo.metrics import Metrics, evaluate
 from medzoo.models.info import Model
 from medzoo.zoo.sources import SOURCES, Source
@@ -21,7 +20,7 @@ from training.pretraining.corpus import Corpus
 
 
 def validate(
-    model: Model, loader: Loader, corpus: Corpus, accelerator: Accelerator, bootstrap: int = 0
+    model: Model, loader: Loader, corpus: Corpus, runtime: Runtime, bootstrap: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Measure the network on the held-out images.
 
@@ -29,7 +28,7 @@ def validate(
         model: The network.
         loader: Loads the corpus's images.
         corpus: The corpus.
-        accelerator: The processes that share the work.
+        runtime: The processes that share the work.
         bootstrap: Resamples (by patient if known) of the 95 % intervals; 0 for none.
 
     Returns:
@@ -44,7 +43,7 @@ def validate(
         numbers = np.concatenate([np.arange(len(corpus.held_out))[s.rows] for s in corpus.slices if s.source is member])
         rows = numbers[corpus.held_out[numbers]]
         columns = corpus.columns(member)
-        logits = _shared_logits(model, loader, rows, accelerator)[:, columns]
+        logits = _shared_logits(model, loader, rows, runtime)[:, columns]
         targets = corpus.targets[rows][:, columns]
         found = probabilities(logits, member.task)
         metrics = evaluate(
@@ -53,7 +52,7 @@ def validate(
             member.task,
             member.labels,
             groups=_groups(corpus, member)[corpus.held_out[numbers]],
-            bootstrap=bootstrap if accelerator.is_main_process else 0,
+            bootstrap=bootstrap if runtime.is_main_process else 0,
         )
         result[name] = _described(metrics)
     return result
@@ -86,10 +85,10 @@ def _described(metrics: Metrics) -> dict[str, Any]:
     return values
 
 
-def _shared_logits(model: Model, loader: Loader, rows: NDArray[np.int64], accelerator: Accelerator) -> Tensor:
+def _shared_logits(model: Model, loader: Loader, rows: NDArray[np.int64], runtime: Runtime) -> Tensor:
     """Return the logits of some images, in their order; each process computes a part."""
-    rank, world = accelerator.process_index, accelerator.num_processes
-    with flush_denormals(), accelerator.autocast():
+    rank, world = runtime.process_index, runtime.num_processes
+    with flush_denormals(), runtime.autocast():
         mine = predict_logits(model, loader, torch.from_numpy(rows[rank::world].copy()))
     if world == 1:
         return mine
