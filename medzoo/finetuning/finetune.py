@@ -124,15 +124,15 @@ def finetune(
     best_device(device)  # before anything is read
     dataset = open_dataset(data, task)
     sides = open_validation(validation, dataset, task)
+    seen, left_out = None, None
     if exclude_seen:
         seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
     network = start_from(model, image_size, way.truncate if truncate is None else truncate, zoo)
     geometry = network.medzoo.input.geometry
-    left_out: dict[str, int] | None = None
-    if exclude_seen:
-        examples, sides, left_out = without_seen(dataset, sides, geometry, seen)
-    else:
+    if seen is None:
         examples = dataset.decode(geometry)
+    else:
+        examples, sides, left_out = without_seen(dataset, sides, geometry, seen)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     fit_head(network, examples, head, seed, only=way.head)
