@@ -298,7 +298,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda b: (b / "run.json").write_text("{}"),
         "is of kind None, expected pretrain or import",
     ),
-    "a record in part": (json_file("run.json", lambda r: r.pop("environment")), "is not complete: it has no environment"),
+    "a record in part": (
+        json_file("run.json", lambda r: r.pop("environment")),
+        "is not complete: it has no environment",
+    ),
     "a run that was cut": (json_file("run.json", lambda r: r["history"].clear()), "records 0 of 1 epochs"),
     "another's record": (json_file("run.json", lambda r: r.update(name="x")), "is the record of 'x'"),
     "a record of no data": (json_file("run.json", lambda r: r.update(data=[])), "names no data set"),
