@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,24 @@ def test_finetune_leaves_out_what_was_seen_on_both_sides(mine: Path, bundle: Pat
     assert other.data["valid"]["images"] == other.data["train"]["images"] == 21
     plain = finetune(bundle, mine, validation=mask, **options)
     assert plain.data["left_out"] is None and len(plain.ids) == 8 and "Left out" not in str(plain)
+
+
+def test_each_image_is_opened_once(mine: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_files: Counter[Path] = Counter()
+    open_file = Path.open
+
+    def counted(self: Path, *args: Any, **options: Any) -> Any:
+        opened_files[self] += 1
+        return open_file(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+    report = finetune(bundle, mine, exclude_seen=True, epochs=1, batch_size=8, head="linear", device="cpu")
+    assert report.data["left_out"] == {"exact copy": 1, "near copy": 2, "same patient": 0}
+    images = {path: count for path, count in opened_files.items() if mine in path.parents}
+    assert len(images) == 24 and set(images.values()) == {1}
+    plain = open_dataset(mine).decode(report.model.medzoo.input.geometry)
+    rows = [plain.ids.index(name) for name in report.examples.ids]
+    np.testing.assert_array_equal(report.examples.images, plain.images[rows])
 
 
 def test_the_study_looks_for_what_any_arm_has_seen(data: Path, work: Path, tmp_path: Path, bundle: Path) -> None:

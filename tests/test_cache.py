@@ -152,7 +152,7 @@ def test_a_changed_image_makes_a_new_cache_of_the_changed_row_only(
 
 def test_a_change_of_the_same_size_and_time_elsewhere_is_seen(records: Records, tmp_path: Path) -> None:
     """Another tree with the same names, sizes and times (unpacked bitmaps) is no copy."""
-    other = replace(records, root=tmp_path / "other")
+    other = records.with_images(Files(tmp_path / "other", records.ids))
     shutil.copytree(records.images.root, other.images.root)
     data = bytearray(other.images[0].read_bytes())
     data[-20] ^= 1  # within the image's checksum: still a file of the same size
@@ -419,5 +419,5 @@ def test_hashes_are_made_once_and_kept(records: Records, tmp_path: Path, monkeyp
     hashes = training.cache.hashes.cache_hashes(cache)
     assert hashes.shape == (COUNT, 48)
     np.testing.assert_array_equal(hashes[5], image_hash(as_array(records.images[5], FRAME)))
-    monkeypatch.setattr(training.cache.hashes, "file_hashes", lambda *_: pytest.fail("hashed again"))
+    monkeypatch.setattr(training.cache.hashes, "hashes_of", lambda *_: pytest.fail("hashed again"))
     np.testing.assert_array_equal(training.cache.hashes.cache_hashes(open_cache(cache.folder)), hashes)

@@ -129,15 +129,15 @@ def finetune(
     best_device(device)  # before anything is read
     dataset = open_dataset(data, task)
     sides = open_validation(validation, dataset, task)
+    seen, left_out = None, None
     if exclude_seen:
         seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
     network = load_backbone(model, image_size, chosen.truncate if truncate is None else truncate, zoo)
     geometry = network.medzoo.input.geometry
-    left_out: dict[str, int] | None = None
-    if exclude_seen:
-        examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
-    else:
+    if seen is None:
         examples = dataset.decode(geometry)
+    else:
+        examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(~held_out), positive)

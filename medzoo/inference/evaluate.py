@@ -206,7 +206,7 @@ def _read(model: Model, data: Any, task: str | None, split: str | None) -> Image
         )
     classes = info.classes or None
     wanted = task or (info.task if info.task != "multilabel" else "") or None
-    found = open_dataset(data, wanted, None if isinstance(data, ImageDataset) else classes)
+    found = open_dataset(data, wanted, None if isinstance(data, ImageDataset) else classes)  # aligned below
     if info.task and (info.task == "multilabel") != (found.task == "multilabel"):
         raise DataError(
             f"{found.name} is {found.task}, and {info.weights} is {info.task}; give labels of the same kind: one class "
