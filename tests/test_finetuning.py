@@ -399,7 +399,7 @@ def test_bad_folders(tiny: Path, tmp_path: Path, spoil: Any, message: str) -> No
         ((pictures(("red",), 2)[0], [[0, 2], [1, 0]]), "item 0: 1 is '2'; expected 1, 0 or empty"),
         ((pictures(("red",), 2)[0], [[0, 1], [1]]), "the labels have different lengths"),
         ([np.zeros((40, 40), np.uint8)], r"item 0 of the data set is a ndarray; expected \(image, target\)"),
-        ([(np.full((40, 40), 7.0), 0)], "item 0|0 to 1|range"),
+        ([(np.full((40, 40), 7.0), 0), (np.zeros((40, 40)), 1)], "image 0: float values from 7 to 7"),
         (3, "a data set of type int cannot be read; give a folder"),
         (None, "a data set of type NoneType cannot be read"),
         ((pictures(("red",), 1)[0], ["red"]), "all 1 images are 'red'; expected two classes or more"),
