@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medzoo.core.errors import MedzooError
     from medzoo.data.folders import read_folder
     from medzoo.data.huggingface import read_dataset
+    from medzoo.data.image_io import read_image
     from medzoo.data.tables import read_table
     from medzoo.features.extract import Features, extract_features
     from medzoo.finetuning.finetune import finetune
@@ -61,6 +62,7 @@ _PUBLIC = {
     "predict": "medzoo.inference.predict",
     "read_dataset": "medzoo.data.huggingface",
     "read_folder": "medzoo.data.folders",
+    "read_image": "medzoo.data.image_io",
     "read_table": "medzoo.data.tables",
     "recommend": "medzoo.recommendation.recommend",
 }
@@ -94,6 +96,7 @@ __all__ = [
     "predict",
     "read_dataset",
     "read_folder",
+    "read_image",
     "read_table",
     "recommend",
 ]

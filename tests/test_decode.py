@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,9 +80,9 @@ def test_only_a_bounded_number_is_decoded_ahead(paths: list[Path], monkeypatch: 
     started: list[int] = []
     decode_one = medzoo.data.decoding._decode_one
 
-    def counted(index: int, path: Path, geometry: Geometry, fast: bool) -> Decoded:
+    def counted(index: int, *rest: Any) -> Decoded:
         started.append(index)
-        return decode_one(index, path, geometry, fast)
+        return decode_one(index, *rest)
 
     monkeypatch.setattr(medzoo.data.decoding, "_decode_one", counted)
     items = decode_each(paths, SMALL, jobs=2)

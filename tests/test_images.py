@@ -224,7 +224,7 @@ def test_any_allowed_tensor_has_the_geometry(
         (torch.full((3, 9, 9), 2.0), "float values from 2 to 2"),
         ([[1, 2], [3, 4]], "cannot read a list"),
         (None, "cannot read a NoneType"),
-        (Image.new("I", (9, 9), 70000), "32-bit integers from 70000"),
+        (Image.new("I", (9, 9), 70000), "integers from 70000 to 70000; allowed: 0 to 65535"),
         (Image.new("LAB", (9, 9)), "mode LAB is not supported"),
         (Image.new("RGB", (0, 9)), "no pixels"),
     ],
@@ -305,9 +305,9 @@ def test_files_that_are_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_warnings_of_others_are_handed_on() -> None:
-    from medzoo.data.image_io import _logged_warnings
+    from medzoo.data.library_warnings import logged_warnings
 
-    with pytest.warns(UserWarning, match="mine"), _logged_warnings():
+    with pytest.warns(UserWarning, match="mine"), logged_warnings():
         warnings.warn("mine", UserWarning, stacklevel=1)
 
 

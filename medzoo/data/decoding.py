@@ -19,6 +19,7 @@ from PIL import Image
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_io import as_arrays, decode_sizes
+from medzoo.data.read_options import DEFAULT, ReadOptions
 
 Progress = Callable[[int, int], None]
 # What reading an image raises in code of others (a torch data set), where the image and not the code is to blame.
@@ -36,7 +37,7 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells whether a file has changed: size and time for a quick look, the digest for certain.
+    """Identify a file's content: size and time for a fast comparison, the digest for certain.
 
     Attributes:
         size: Bytes.
@@ -50,7 +51,7 @@ class Stamp:
 
     @property
     def quick(self) -> tuple[int, int]:
-        """What one ``stat`` call tells."""
+        """Size and time, as one ``stat`` call gives them."""
         return self.size, self.mtime_ns
 
 
@@ -77,7 +78,7 @@ class Decoded:
 
 
 def quick_stamp(path: Path) -> Stamp:
-    """Size and time of a file without reading it; ``Stamp(-1, -1)`` where there is none."""
+    """Return size and time of a file without reading it; ``Stamp(-1, -1)`` where there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -86,7 +87,7 @@ def quick_stamp(path: Path) -> Stamp:
 
 
 def full_stamp(path: Path) -> Stamp:
-    """Size, time and digest of a file; ``Stamp(-1, -1)`` where it cannot be read."""
+    """Return size, time and digest of a file; ``Stamp(-1, -1)`` where it cannot be read."""
     try:
         return _read(path)[1]
     except OSError:
@@ -99,10 +100,11 @@ def decode_each(
     indices: Sequence[int] | None = None,
     jobs: int | None = None,
     fast: bool = True,
+    options: ReadOptions = DEFAULT,
 ) -> Iterator[Decoded]:
     """Decode images on all cores and yield them in order, a bounded number ahead; each is read once.
 
-    Threads, not processes: Pillow lets go of Python's lock while it decodes and resizes, nothing has to be copied
+    Threads, not processes: Pillow releases Python's lock while it decodes and resizes, nothing has to be copied
     between processes, and a script needs no ``if __name__ == "__main__"``.
 
     Args:
@@ -111,7 +113,8 @@ def decode_each(
         geometries: The sizes and channels wanted.
         indices: Which of them, in which order; all by default.
         jobs: Threads; by default one for each core this process may use.
-        fast: As in ``medzoo.data.image_io.read_image``; for files.
+        fast: As in ``medzoo.data.image_io.decode``; for files.
+        options: Which of several images in a file, and the largest size allowed.
 
     Yields:
         One ``Decoded`` for each item, in the order asked.
@@ -130,7 +133,7 @@ def decode_each(
         for index in range(len(items)) if indices is None else indices:
             if len(running) == jobs * _AHEAD:
                 yield running.popleft().result()
-            running.append(pool.submit(_decode_one, index, _item(items, index), geometries, fast))
+            running.append(pool.submit(_decode_one, index, _item(items, index), geometries, fast, options))
         while running:
             yield running.popleft().result()
     finally:
@@ -146,6 +149,7 @@ def decode_many(
     progress: Progress | None = None,
     jobs: int | None = None,
     fast: bool = True,
+    options: ReadOptions = DEFAULT,
 ) -> list[tuple[int, str]]:
     """Decode images into one array, on all cores.
 
@@ -157,6 +161,7 @@ def decode_many(
         progress: Called with (done, total) after every image.
         jobs: Threads; by default one for each core this process may use.
         fast: As in ``decode_each``.
+        options: As in ``decode_each``.
 
     Returns:
         (index, reason) of every image that could not be read; the reason names it.
@@ -175,7 +180,7 @@ def decode_many(
     if out.shape != shape or out.dtype != np.uint8:
         raise ValueError(f"out is {out.dtype} {out.shape}, expected uint8 {shape}")
     rejected = []
-    for row, item in enumerate(decode_each(items, geometry, indices=indices, jobs=jobs, fast=fast)):
+    for row, item in enumerate(decode_each(items, geometry, indices=indices, jobs=jobs, fast=fast, options=options)):
         if item.image is None:
             rejected.append((item.index, item.reason))
         else:
@@ -201,16 +206,16 @@ def _item(items: Images, index: int) -> Any:
         return error
 
 
-def _decode_one(index: int, item: Any, geometries: Sequence[Geometry], fast: bool) -> Decoded:
+def _decode_one(index: int, item: Any, geometries: Sequence[Geometry], fast: bool, options: ReadOptions) -> Decoded:
     stamp = Stamp(-1, -1)
     try:
         if isinstance(item, Exception):
             raise item
         if not isinstance(item, (str, Path)):
-            return Decoded(index, as_arrays(item, geometries), "", stamp)
+            return Decoded(index, as_arrays(item, geometries, options), "", stamp)
         stamp = quick_stamp(Path(item))
         data, stamp = _read(Path(item))
-        return Decoded(index, decode_sizes(data, geometries, str(item), fast=fast), "", stamp)
+        return Decoded(index, decode_sizes(data, geometries, str(item), fast=fast, options=options), "", stamp)
     except UNREADABLE as error:
         if not isinstance(item, (str, Path)):
             return Decoded(index, (), f"image {index}: {error}", stamp)

@@ -1,4 +1,4 @@
-"""Room for decoded images: in memory, or in a temporary file where memory is short."""
+"""Arrays for decoded images: in memory, or in a temporary file where memory is short."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def picked(images: NDArray[np.uint8], rows: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def joined(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images of two arrays of the same geometry in one, the first's first."""
+    """Concatenate images of two arrays of the same geometry."""
     both = room_for((len(first) + len(second), *first.shape[1:]))
     both[: len(first)] = first
     both[len(first) :] = second
@@ -80,7 +80,7 @@ def joined(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.ui
 
 
 def free_memory() -> int:
-    """Bytes that this process could take: of the machine, or of its container where that has less."""
+    """Return the bytes that this process could take: of the machine, or of its container where that has less."""
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:

@@ -1,19 +1,13 @@
 """Anything that holds one image -> one uint8 array of the size wanted: the only place where files become numbers.
 
-Colours, depth and value ranges follow ``medzoo.data.pixel_formats``; DICOM follows ``medzoo.data.dicom``. A camera's
-EXIF orientation is
-applied first; of a file with several pictures the first is used.
+Colours, depth and value ranges follow ``medzoo.data.pixel_formats``; other formats' headers
+``medzoo.data.pillow_reader``; DICOM ``medzoo.data.dicom``. A camera's EXIF orientation is applied first; a file of
+several images is refused unless one is chosen (``medzoo.data.read_options``).
 """
 
 from __future__ import annotations
 
-import io
-import logging
 import math
-import struct
-import threading
-import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,82 +15,83 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
-from medzoo.core.errors import DataError, InputError
+from medzoo.core.errors import DataError, InputError, RunError
 from medzoo.data import dicom, pixel_formats
 from medzoo.data.geometry import Geometry
+from medzoo.data.pillow_reader import Box, open_image, pillow_errors, swaps_sides, upright
+from medzoo.data.read_options import DEFAULT, ReadOptions
 
 if TYPE_CHECKING:
     import torch
 
-INTERPOLATION = "bilinear"  # antialiased, as torchvision's presets; under timm's name for it in config.json
-DECODE_VERSION = 1  # raise it whenever any image may decode to other values: caches are keyed by it
+Size: TypeAlias = Geometry | int | None
+
+DECODE_VERSION = 1  # raise it whenever an image of a data set of ``training`` may decode to other values: keys caches
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".jp2"),
     *(".dcm", ".dicom"),
 )
 
-_Box: TypeAlias = tuple[float, float, float, float]
-_LOG = logging.getLogger(__name__)
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")  # none that runs other programs
-_BROKEN = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error, zlib.error)
 _DRAFT = 2.5  # a fast decode gives at least this many times the size wanted: closer is faster, but less exact
-_RESAMPLE = Image.Resampling.BILINEAR
-_WARNINGS = threading.Lock()
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SWAPPING = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
+_RESAMPLE = Image.Resampling.BILINEAR  # Pillow's is antialiased
 
 
-def read_image(path: str | Path, geometry: Geometry, *, fast: bool = False) -> NDArray[np.uint8]:
-    """Read one image file.
+def read_image(
+    path: str | Path,
+    size: Size = None,
+    *,
+    page: int | None = None,
+    max_pixels: int | None = None,
+) -> NDArray[np.uint8]:
+    """Read one image file exactly as fine-tuning and prediction read it.
 
     Args:
         path: A PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000 or DICOM file.
-        geometry: The size and channels wanted.
-        fast: Decode a large JPEG at a half, quarter or eighth of its size, still at least 2.5 times the size wanted:
-            several times faster, and on average a seventh of a grey level from the exact way (figures in
-            ``benchmarks/README.md``). Meant for filling caches.
+        size: A side in pixels: resized with its proportions kept, and the centre cut out; or a ``Geometry``. By
+            default the size and channels of the file.
+        page: Which page of a TIFF, or frame of an animation or a DICOM file, counted from 1; by default a file of
+            several is refused.
+        max_pixels: The largest width x height that is decoded; by default 89 million.
 
     Returns:
-        ``uint8 [H, W, C]`` of exactly the geometry's size.
+        ``uint8 [H, W, C]``, 0 (black) to 255 (white); C is 1 (grey) or 3 (RGB).
 
     Raises:
-        DataError: The file is missing, empty, truncated, broken, of no known format or absurdly large.
-        InputError: Its values cannot be read correctly (``medzoo.data.pixel_formats`` has the rules).
+        DataError: The file is missing, empty, truncated, broken, of no known format or too large.
+        InputError: It holds several images, or its values cannot be read correctly (``medzoo.data.pixel_formats`` has
+            the rules).
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "grey.png"
         ...     Image.new("L", (640, 480), 128).save(file)
-        ...     array = read_image(file, Geometry(224, 224, channels=1))
-        >>> array.shape, int(array.max())
-        ((224, 224, 1), 128)
+        ...     read_image(file).shape, read_image(file, 224).shape
+        ((480, 640, 1), (224, 224, 1))
     """
+    options = ReadOptions(page, max_pixels)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return decode(data, geometry, str(path), fast=fast)
+    return decode(data, size, str(path), options=options)
 
 
-def decode(data: bytes, geometry: Geometry, name: str, *, fast: bool = False) -> NDArray[np.uint8]:
-    """Decode the bytes of one image file; see ``read_image``.
+def decode(
+    data: bytes, geometry: Size, name: str, *, fast: bool = False, options: ReadOptions = DEFAULT
+) -> NDArray[np.uint8]:
+    """Decode the bytes of one image file.
 
     Args:
         data: The file's content.
-        geometry: The size and channels wanted.
+        geometry: The size and channels wanted, as in ``read_image``.
         name: What to call the image in an error, usually its path.
-        fast: As in ``read_image``.
+        fast: Decode a large JPEG at a half, quarter or eighth of its size, still at least 2.5 times the size wanted:
+            several times faster, and on average a seventh of a grey level from the exact way (figures in
+            ``benchmarks/README.md``). Meant for filling caches.
+        options: Which of several images, and the largest size allowed.
 
     Returns:
         ``uint8 [H, W, C]``.
@@ -104,12 +99,13 @@ def decode(data: bytes, geometry: Geometry, name: str, *, fast: bool = False) ->
     Raises:
         DataError: The content is no whole image.
         InputError: Its values cannot be read correctly.
+        RunError: DICOM without pydicom, or not enough memory.
     """
-    return decode_sizes(data, (geometry,), name, fast=fast)[0]
+    return decode_sizes(data, (geometry,), name, fast=fast, options=options)[0]
 
 
 def decode_sizes(
-    data: bytes, geometries: Sequence[Geometry], name: str, *, fast: bool = False
+    data: bytes, geometries: Sequence[Size], name: str, *, fast: bool = False, options: ReadOptions = DEFAULT
 ) -> tuple[NDArray[np.uint8], ...]:
     """Decode one image file at several sizes: once, but for a large JPEG that ``fast`` shrinks differently for each.
 
@@ -117,7 +113,8 @@ def decode_sizes(
         data: As in ``decode``.
         geometries: The sizes wanted; each array is what ``decode`` returns for its geometry alone.
         name: As in ``decode``.
-        fast: As in ``read_image``.
+        fast: As in ``decode``.
+        options: As in ``decode``.
 
     Raises:
         DataError: As in ``decode``.
@@ -126,14 +123,16 @@ def decode_sizes(
     if not data:
         raise DataError(f"{name}: the file is empty (0 bytes); fetch it again or leave it out")
     with _named(name):
-        if data[128:132] == b"DICM" or name.lower().endswith((".dcm", ".dicom")):
-            whole = pixel_formats.from_array(dicom.pixels(data))
+        if dicom.is_dicom(data, name):
+            whole = Image.fromarray(dicom.pixels(data, options))
             return tuple(_fit(whole, geometry) for geometry in geometries)
-        return _from_file(data, geometries, fast)
+        return _from_file(data, geometries, fast, options)
 
 
 def as_array(
-    image: str | Path | bytes | Image.Image | NDArray[Any] | torch.Tensor, geometry: Geometry
+    image: str | Path | bytes | Image.Image | NDArray[Any] | torch.Tensor,
+    geometry: Geometry,
+    options: ReadOptions = DEFAULT,
 ) -> NDArray[np.uint8]:
     """Turn one image in any form into one array; the same image in every form gives the same array.
 
@@ -141,6 +140,7 @@ def as_array(
         image: A path, a file's content, a PIL image, or an array or tensor as
             ``medzoo.data.pixel_formats.from_array`` takes them.
         geometry: The size and channels wanted.
+        options: Which of several images in a file, and the largest size allowed.
 
     Returns:
         ``uint8 [H, W, C]`` of exactly the geometry's size.
@@ -154,40 +154,24 @@ def as_array(
         [[[128], [128]]]
     """
     if isinstance(image, (str, Path)):
-        return read_image(image, geometry)
-    return as_arrays(image, (geometry,))[0]
+        return read_image(image, geometry, page=options.page, max_pixels=options.max_pixels)
+    return as_arrays(image, (geometry,), options)[0]
 
 
 def as_arrays(
-    image: bytes | Image.Image | NDArray[Any] | torch.Tensor, geometries: Sequence[Geometry]
+    image: bytes | Image.Image | NDArray[Any] | torch.Tensor,
+    geometries: Sequence[Geometry],
+    options: ReadOptions = DEFAULT,
 ) -> tuple[NDArray[np.uint8], ...]:
     """Turn one image in memory into arrays of several sizes; each is what ``as_array`` returns for its geometry."""
     if isinstance(image, bytes):
-        return decode_sizes(image, geometries, "image")
+        return decode_sizes(image, geometries, "image", options=options)
     if isinstance(image, Image.Image):
         with _named(str(getattr(image, "filename", "")) or "image"):
-            whole, _ = _upright(image)
+            whole, _ = upright(image, options)
     else:
         whole = pixel_formats.from_array(image)
     return tuple(_fit(whole, geometry) for geometry in geometries)
-
-
-@contextmanager
-def _logged_warnings() -> Iterator[None]:
-    """Send Pillow's warnings to our log, and make an absurd size an error, for a few lines.
-
-    Python's warning state belongs to the process: hold the lock, keep what is inside short, and hand on what
-    other threads warned about meanwhile.
-    """
-    with _WARNINGS, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-    for warning in caught:
-        if Path(warning.filename).parent.name == "PIL":
-            _LOG.info("%s", warning.message)
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 @contextmanager
@@ -197,72 +181,32 @@ def _named(name: str) -> Iterator[None]:
         yield
     except (DataError, InputError) as error:
         raise type(error)(f"{name}: {error}") from error
+    except MemoryError as error:  # nothing is wrong with the file
+        raise RunError(f"{name}: not enough memory to decode it; free some, or make the image smaller") from error
 
 
-@contextmanager
-def _pillow_errors() -> Iterator[None]:
-    """Turn whatever Pillow raises on a bad file into one error."""
-    try:
-        yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller, "
-            "or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-        ) from error
-    except Image.UnidentifiedImageError as error:
-        raise DataError(f"not an image of a known format ({', '.join(_FORMATS)} or DICOM)") from error
-    except _BROKEN as error:
-        raise DataError(f"broken or truncated ({error}); fetch it again or leave it out") from error
-
-
-def _open(data: bytes) -> Image.Image:
-    with _pillow_errors(), _logged_warnings():
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    if image.format == "TIFF":
-        _turn(image)  # Pillow turns a TIFF by itself while loading: read its tags where warnings are caught
-    return image
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """How to set the image upright; a broken EXIF block says nothing."""
-    try:
-        with _logged_warnings():
-            return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _BROKEN as error:
-        _LOG.info("EXIF block ignored: %s", error)
-        return None
-
-
-def _from_file(data: bytes, geometries: Sequence[Geometry], fast: bool) -> tuple[NDArray[np.uint8], ...]:
-    decoded: dict[tuple[str, tuple[int, int]], tuple[Image.Image, _Box | None]] = {}  # by what a draft changes
+def _from_file(
+    data: bytes, geometries: Sequence[Size], fast: bool, options: ReadOptions
+) -> tuple[NDArray[np.uint8], ...]:
+    decoded: dict[tuple[str, tuple[int, int]], tuple[Image.Image, Box | None]] = {}  # by what a draft changes
     arrays = []
     for geometry in geometries:
-        image = _open(data)
-        box = _draft(image, geometry) if fast and image.format in ("JPEG", "MPO") else None
+        image, box = open_image(data, options), None
+        if fast and isinstance(geometry, Geometry) and image.format in ("JPEG", "MPO") and options.page is None:
+            with pillow_errors():
+                box = _draft(image, geometry)
         key = (image.mode, image.size)
         if key not in decoded:
-            decoded[key] = _upright(image, box)
+            decoded[key] = upright(image, options, box)
         arrays.append(_fit(decoded[key][0], geometry, decoded[key][1]))
     return tuple(arrays)
 
 
-def _upright(image: Image.Image, box: _Box | None = None) -> tuple[Image.Image, _Box | None]:
-    """Load an image, set it upright, and make it plain L or RGB; the box holds only where it was not turned."""
-    if min(image.size) < 1:
-        raise InputError("the image has no pixels")
-    with _pillow_errors():
-        image.load()
-    turn = _turn(image)
-    if turn is not None:
-        image, box = image.transpose(turn), None
-    return pixel_formats.plain(image), box
-
-
-def _draft(image: Image.Image, geometry: Geometry) -> _Box | None:
+def _draft(image: Image.Image, geometry: Geometry) -> Box | None:
     """Let libjpeg decode only as many of the frequencies as the size wanted needs."""
     if min(image.size) < 1:
         return None
-    swapped = _turn(image) in _SWAPPING
+    swapped = swaps_sides(image)
     width, height = image.size[::-1] if swapped else image.size
     scale = _scale(width, height, geometry)
     want = (math.ceil(width * scale[0] * _DRAFT), math.ceil(height * scale[1] * _DRAFT))
@@ -278,12 +222,13 @@ def _scale(width: float, height: float, geometry: Geometry) -> tuple[float, floa
     return (x, y) if geometry.fit == "squash" else (max(x, y), max(x, y))
 
 
-def _fit(
-    image: Image.Image,
-    geometry: Geometry,
-    box: _Box | None = None,
-) -> NDArray[np.uint8]:
+def _fit(image: Image.Image, geometry: Size, box: Box | None = None) -> NDArray[np.uint8]:
     """Resize an upright L or RGB image, or the part of it in ``box``, to the geometry."""
+    if geometry is None:
+        whole = np.array(image)
+        return whole[..., None] if whole.ndim == 2 else whole
+    if isinstance(geometry, int):
+        geometry = Geometry(geometry, geometry, "center", len(image.getbands()))
     if geometry.channels == 1 and image.mode != "L":
         image = image.convert("L")
     width, height = box[2:] if box else image.size

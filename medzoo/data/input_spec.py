@@ -16,7 +16,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class InputContract:
-    """What a network expects of an image.
+    """Size, crop, mean and std of the images that a network expects.
 
     Attributes:
         size: Height and width in pixels.

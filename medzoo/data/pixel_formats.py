@@ -1,10 +1,11 @@
-"""Values of any allowed type and colour mode -> an 8-bit grey or RGB picture; the rules of the input contract.
+"""Values of any allowed type and colour mode -> an 8-bit grey or RGB image; the rules of the input contract.
 
 - **Colours.** Palette, CMYK, YCbCr and 1-bit images become RGB or grey. Alpha is dropped, as ``convert("RGB")`` does
   everywhere in the field: the stored colour is what was measured. Colour profiles are not applied.
-- **Depth.** 16 bits are scaled by the whole range of the type, keeping the high byte, so that two images of one data
-  set stay comparable. An image that leaves its two top bits unused is 12- or 14-bit data and would come out nearly
-  black: it is refused, with the way to mend it.
+- **Depth.** Values are scaled by the whole range of the bits that the header states (12 in a 12-bit TIFF), else of
+  the type, keeping the high byte, so that two images of one data set stay comparable. An image that leaves the two
+  top bits unused, but for a marker burnt in, is 12- or 14-bit data and would come out nearly black: it is refused,
+  with the factor to multiply it by.
 - **Floats** must lie in [0, 1]; anything else is refused, never guessed.
 """
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-3  # floats this far outside [0, 1] (a quarter of a grey level) come from rounding
 _CHANNELS = (1, 3, 4)
+_TAIL = 0.5  # percent of the values, at either end, that a robust range leaves out (as nnU-Net clips CT)
+_SAMPLE = 2**20  # values that percentiles are taken of, evenly spaced
 
 
 def from_array(values: NDArray[Any] | torch.Tensor) -> Image.Image:
-    """Make a picture of an array or tensor.
+    """Make an image of an array or tensor.
 
     Args:
         values: HW, HWC or CHW with 1, 3 or 4 channels; ``uint8`` (0 to 255), ``uint16`` (0 to 65535), ``bool`` or
@@ -45,23 +48,24 @@ def from_array(values: NDArray[Any] | torch.Tensor) -> Image.Image:
         (128, 128, 128)
     """
     if isinstance(values, np.ndarray):
-        eight = _to_bytes(_channels_last(values, channels_first=False))
-    elif hasattr(values, "detach"):  # a tensor, told without importing torch
+        array = _channels_last(values, channels_first=False)
+    elif hasattr(values, "detach"):  # a tensor, recognised without importing torch
         tensor = values.detach().cpu()
         floats = tensor.float() if tensor.is_floating_point() else tensor  # NumPy has no bfloat16
-        eight = _to_bytes(_channels_last(floats.numpy(), channels_first=True))
+        array = _channels_last(floats.numpy(), channels_first=True)
     else:
         raise InputError(f"cannot read a {type(values).__name__}; give a path, a PIL image, an array or a tensor")
-    if eight.ndim == 3:
-        eight = eight[..., 0] if eight.shape[2] == 1 else eight[..., :3]
-    return Image.fromarray(np.ascontiguousarray(eight))
+    if array.ndim == 3:
+        array = array[..., 0] if array.shape[2] == 1 else array[..., :3]
+    return Image.fromarray(np.ascontiguousarray(_to_bytes(array)))
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """The same picture in mode L or RGB, 8 bits a channel.
+def plain(image: Image.Image, bits: int = 8) -> Image.Image:
+    """Convert an image to mode L or RGB, 8 bits a channel.
 
     Args:
         image: A loaded image of any mode.
+        bits: Bits of a value in its file: Pillow keeps the high byte alone of deep colour, and does not scale 12 bits.
 
     Returns:
         The image itself where it is L or RGB, else a converted copy.
@@ -70,22 +74,80 @@ def plain(image: Image.Image) -> Image.Image:
         InputError: Its mode or its values cannot be brought to 8 bits correctly.
     """
     mode = image.mode
-    if mode in ("L", "RGB"):
-        return image
-    if mode in ("1", "LA"):
-        return image.convert("L")
-    if mode in ("RGBA", "RGBX", "CMYK", "YCbCr", "HSV"):
-        return image.convert("RGB")
-    if mode in ("P", "PA", "RGBa"):
-        return image.convert("RGBA").convert("RGB")  # by way of RGBA: a palette's alpha is dropped without a warning
-    if mode == "F" or mode.startswith("I;16"):
+    if mode == "F":
         return from_array(np.asarray(image))
-    if mode == "I":  # Pillow's older and rarer home of 16 bits
-        low, high = image.getextrema()
-        if not 0 <= low <= high <= 65535:  # type: ignore[operator]  # one channel: two numbers
-            raise InputError(f"32-bit integers from {low} to {high}; allowed: 8 or 16 bits. Rescale the image first")
-        return from_array(np.asarray(image).astype(np.uint16))
-    raise InputError(f"colour mode {mode} is not supported; convert the image to RGB or grey first")
+    if mode.startswith("I"):
+        return Image.fromarray(_from_integers(np.asarray(image), bits))
+    if mode in ("1", "LA"):
+        image = image.convert("L")
+    elif mode in ("RGBA", "RGBX", "CMYK", "YCbCr", "HSV"):
+        image = image.convert("RGB")
+    elif mode in ("P", "PA", "RGBa"):
+        image = image.convert("RGBA").convert("RGB")  # by way of RGBA: a palette's alpha is dropped without a warning
+    elif mode not in ("L", "RGB"):
+        raise InputError(f"colour mode {mode} is not supported; convert the image to RGB or grey first")
+    if bits > 8:
+        refuse_dark(np.asarray(image), bits)
+    return image
+
+
+def stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Scale values so that ``low`` is black and ``high`` white.
+
+    Args:
+        values: Numbers of any shape.
+        low: Shown as 0, as is anything below it.
+        high: Shown as 255, as is anything above it.
+
+    Returns:
+        ``uint8`` of the same shape.
+    """
+    scaled = (values.astype(np.float64) - low) * (255 / max(high - low, 1e-12))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def robust_range(values: NDArray[Any], inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the 0.5 and 99.5 percentiles, which a few extreme pixels do not move.
+
+    Args:
+        values: Numbers of any shape.
+        inside: Which of them count; all where none does.
+
+    Returns:
+        Low and high; the least and the greatest value where the percentiles are one number.
+
+    Source:
+        Isensee et al. 2021, nnU-Net, Nature Methods 18, 203 (clipping of CT intensities).
+    """
+    chosen = values[inside] if inside.any() else values.ravel()
+    low, high = np.percentile(chosen[:: max(1, chosen.size // _SAMPLE)], (_TAIL, 100 - _TAIL))
+    return (float(low), float(high)) if high > low else (float(chosen.min()), float(chosen.max()))
+
+
+def refuse_dark(values: NDArray[Any], bits: int) -> None:
+    """Refuse values that leave the two top bits of their range unused, but for a marker burnt in.
+
+    Args:
+        values: ``uint16``, or the high byte alone (``uint8``) of values of more bits.
+        bits: Bits of a value in the file.
+
+    Raises:
+        InputError: They would come out nearly black.
+    """
+    lost = bits - 8 if values.dtype == np.uint8 else 0  # low bits that are not here
+    limit, full = 2 ** (bits - lost - 2), 2 ** (bits - lost) - 1
+    bright, saturated = int(np.count_nonzero(values >= limit)), int(np.count_nonzero(values >= full))
+    # Markers are a few pixels of any value, or any number of the highest one.
+    if bright - saturated > _TAIL / 100 * (values.size - saturated) or saturated == values.size:
+        return
+    top = (int(values[values < limit].max()) + bool(lost) << lost) - bool(lost)
+    if top == 0 or (lost and bright and top < 2**lost):
+        return  # black, or black and white
+    used = max(top.bit_length(), 1)
+    raise InputError(
+        f"{bits}-bit image with values only up to {top}{' but for a marker' if bright else ''}: {used}-bit data would "
+        f"come out nearly black; multiply it by {2 ** (bits - used)}, or scale it to 8 bits"
+    )
 
 
 def _channels_last(values: NDArray[Any], channels_first: bool) -> NDArray[Any]:
@@ -109,21 +171,24 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     if kind == "u" and size == 1:
         return values
     if kind == "u" and size == 2:
-        return _high_byte(values)
+        return _high_byte(values, 16)
     if kind == "f":
         return _from_floats(values)
     raise InputError(f"values of type {values.dtype}; allowed: uint8, uint16, bool, or floats in [0, 1]")
 
 
-def _high_byte(values: NDArray[Any]) -> NDArray[np.uint8]:
-    top = int(values.max())
-    if 0 < top < 2**14:
-        bits = top.bit_length()
-        raise InputError(
-            f"16-bit image with values only up to {top}: {bits}-bit data would come out nearly black; "
-            f"multiply it by {2 ** (16 - bits)}, or scale it to 8 bits"
-        )
-    return (values >> 8).astype(np.uint8)
+def _from_integers(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """A Pillow image of integers: 16 bits, or 32 bits that hold 16."""
+    bits = bits if 8 < bits < 16 else 16
+    low, high = int(values.min()), int(values.max())
+    if not 0 <= low <= high < 2**bits:
+        raise InputError(f"integers from {low} to {high}; allowed: 0 to {2**bits - 1}. Rescale the image first")
+    return _high_byte(values.astype(np.uint16), bits)
+
+
+def _high_byte(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    refuse_dark(values, bits)
+    return (values >> (bits - 8)).astype(np.uint8)
 
 
 def _from_floats(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,0 +1,119 @@
+"""Decoded images -> those that look wrongly read: black, constant, or inverted against the rest of their set.
+
+A header can say what a reader must believe and still be wrong (a window in other units, a polarity that nobody
+stated). What no single image shows, a set often does: most of its images look alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CONSTANT = 1.0  # standard deviation in grey levels; an empty tile of a scanned slide has 1.8
+_BLACK = 32  # grey level that 99 % of the pixels lie below; the darkest real fundus photograph has 48
+_GRID = 64  # pixels a side that are looked at
+_CELLS = 16  # cells a side that brightness is averaged over
+_FEWEST = 20  # images that make a set: of fewer, none is the rule
+_ALIKE = 0.5  # correlation with the set's common pattern: the median of a set that has one is 0.67 or more, else 0.12
+_OPPOSITE = -0.3
+_COLOURED = 8.0  # grey levels between the channels
+_CHUNK = 256
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ImageWarning:
+    """Something that is wrong with some images of a set.
+
+    Attributes:
+        text: What, for how many images, and the names of the first.
+        ids: All images concerned.
+    """
+
+    text: str
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def check_images(images: NDArray[np.uint8], ids: Sequence[str]) -> tuple[ImageWarning, ...]:
+    """Find images that look wrongly read.
+
+    - nearly black: 99 % of the pixels lie below 32 of 255;
+    - nearly constant: a standard deviation below 1 grey level;
+    - inverted: the image's brightness over 16 x 16 cells correlates below -0.3 with the first principal component of
+      the set's, in a set whose median correlation is above 0.5 (chest X-rays, fundus photographs); or its mean colour
+      points the other way, in a set of one colour (stained tissue). Textures without colour are not judged.
+
+    Args:
+        images: ``uint8 [N, H, W, C]``, C 1 or 3; may be memory-mapped.
+        ids: What each is called.
+
+    Returns:
+        At most one warning for each fault, empty where nothing is wrong.
+
+    Example:
+        >>> images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), dtype=np.uint8)
+        >>> images[1] = 7
+        >>> [str(warning) for warning in check_images(images, ["a.png", "b.png", "c.png"])]
+        ['1 of 3 images are nearly black: b.png']
+    """
+    parts = [_measured(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
+    if not parts:
+        return ()
+    deviation, bright, cells, colours = (np.concatenate(part) for part in zip(*parts, strict=True))
+    black = bright < _BLACK
+    constant = (deviation < _CONSTANT) & ~black
+    inverted = np.zeros(len(images), bool)
+    good = np.flatnonzero(~black & ~constant)
+    if len(good) >= _FEWEST:
+        inverted[good] = _inverted_pattern(cells[good]) | _inverted_colour(colours[good])
+    found = (
+        (black, "nearly black"),
+        (constant, "nearly constant"),
+        (inverted, "inverted (light and dark swapped) against the rest"),
+    )
+    return tuple(_warning(rows, what, ids) for rows, what in found if rows.any())
+
+
+def _measured(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """Deviation, 99th percentile, brightness by cell and mean colour of some images."""
+    rows, columns = (np.arange(_GRID) * side // _GRID for side in images.shape[1:3])
+    pixels = images[:, rows[:, None], columns].astype(np.float32)
+    grey = pixels.mean(3)
+    flat = grey.reshape(len(grey), -1)
+    each = _GRID // _CELLS
+    cells = grey.reshape(-1, _CELLS, each, _CELLS, each).mean((2, 4)).reshape(len(grey), -1)
+    means = pixels.mean((1, 2))
+    return (
+        flat.std(1),
+        np.percentile(flat, 99, axis=1).astype(np.float32),
+        cells - cells.mean(1, keepdims=True),
+        means - means.mean(1, keepdims=True),
+    )
+
+
+def _inverted_pattern(cells: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Images whose light and dark places are swapped against the pattern that the set has in common."""
+    unit = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-6)
+    along = unit @ np.linalg.eigh(unit.T @ unit)[1][:, -1]
+    along *= 1 if np.median(along) >= 0 else -1
+    return (along < _OPPOSITE) & (np.median(np.abs(along)) > _ALIKE)
+
+
+def _inverted_colour(colours: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Images of the complementary colour, where the set has one colour."""
+    common = np.median(colours, axis=0)
+    sizes, size = np.linalg.norm(colours, axis=1), float(np.linalg.norm(common))
+    along = colours @ common / np.maximum(sizes * size, 1e-6)
+    return (along < -_ALIKE) & (sizes > _COLOURED) & (size > _COLOURED) & (np.median(along) > _ALIKE)
+
+
+def _warning(rows: NDArray[np.bool_], what: str, ids: Sequence[str]) -> ImageWarning:
+    names = tuple(str(ids[row]) for row in np.flatnonzero(rows).tolist())
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ImageWarning(f"{len(names):,} of {len(rows):,} images are {what}: {', '.join(names[:_NAMED])}{more}", names)
