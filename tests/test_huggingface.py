@@ -87,6 +87,24 @@ def test_labels_of_every_kind() -> None:
     np.testing.assert_array_equal(marked.targets, [[1, 0], [np.nan, 1]])
 
 
+def test_text_means_what_it_means_in_a_table() -> None:
+    text = datasets.Value("string")
+    columns = {"dx": ["Mass|Edema", "Mass", "nan"], "patient": ["007", "7", "unknown"]}
+    data = made([0, 1, 2], {"dx": text, "patient": text}, **columns)
+    with pytest.raises(DataError, match=r"item 0: 'Mass\|Edema' seems to be several labels"):
+        read_dataset(data, label="dx")
+    found = read_dataset(data, label="dx", label_separator="|")
+    np.testing.assert_array_equal(found.targets, [[1, 1], [0, 1], [np.nan, np.nan]])
+    assert found.patients is not None and found.patients.tolist() == ["007", "007", ""]
+    lists = made([0, 1, 2], {"dx": datasets.Sequence(text)}, dx=[["b", "a"], [], None])
+    np.testing.assert_array_equal(read_dataset(lists, label="dx").targets, [[1, 1], [0, 0], [np.nan, np.nan]])
+    marks = made([0, 10, 20], {"label": datasets.Value("float32")}, label=[0.0, -1.0, 1.0])
+    with pytest.raises(DataError, match=r"-1 .1 images. means uncertain"):
+        read_dataset(marks)
+    certain = read_dataset(marks, uncertain="ignore")
+    assert certain.ids == ("0", "2") and certain.decode(SIZE).images[:, 0, 0, 0].tolist() == [0, 20]
+
+
 def test_what_cannot_be_read_says_so() -> None:
     with pytest.raises(DataError, match=r"no column of labels among image, dx; say which .*label="):
         open_dataset(made([0, 1], {"dx": datasets.Value("string")}, dx=["a", "b"]))

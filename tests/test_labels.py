@@ -84,6 +84,10 @@ def test_numbers_count_the_names_that_a_data_set_gives() -> None:
     assert read_labels(["1", "3", "3"], own=own).targets.argmax(1).tolist() == [0, 2, 2]
     known = read_labels([1, 1], classes=own)  # learnt from numbers 1 to 3 elsewhere: a name before a number
     assert known.targets.argmax(1).tolist() == [0, 0]
+    assert known.notes == ()
+    named = read_labels([0, 2], classes=("none", "mild", "severe"))
+    assert named.notes == ("the labels are read as numbers of classes, counted from 0: 0 = none, 2 = severe",)
+    assert "0 = 1, 2 = 3" in read_labels([0, 2, 2], own=own).notes[0]
     both = read_labels([1, 0], classes=("c", "b", "a"), own=("a", "b"))
     assert both.classes == ("c", "b", "a") and both.targets.argmax(1).tolist() == [1, 2]
 
@@ -102,9 +106,16 @@ def test_numbers_count_the_names_that_a_data_set_gives() -> None:
         ([0, 1, 3], {"task": "ordinal"}, "an ordinal task needs 0, 1, 2, ... without a gap"),
         (["x", "y", "z"], {"task": "ordinal"}, r"or classes=\[...\] in their order"),
         ([0, 1], {"task": "binray"}, "no task named 'binray'; did you mean 'binary'"),
-        ([0, 5], {"own": ("a", "b")}, "item 0: no class named '0'"),
+        ([0, 5], {"own": ("a", "b")}, "item 1: class number 5 of 2 classes, counted from 0"),
         ([0, 5], {"classes": ("a", "b")}, "no class named '0'; known: a, b"),
         ([1, 1], {"own": ("a", "b")}, "all 2 images are 'b'"),
+        ([1, 3], {"own": ("1", "2", "3")}, "item 1: class number 3 of 3 classes, counted from 0"),
+        ([1, 5], {"classes": tuple("01234")}, r"item 1: no class named '5'.*labels are names, not places"),
+        ([0, 4], {"classes": tuple("12345")}, r"item 0: no class named '0'.*labels are names, not places"),
+        (["Mass|Edema", "Mass"], {}, "'Mass|Edema' seems to be several labels; give rows of 1 and 0"),
+        ([0, 1, -1], {}, "the labels hold 0 and -1, and -1 .1 images. means uncertain"),
+        (["a", "nan", "b"], {}, "item 1 has no label .'nan'., and 1 of 3 images"),
+        ([1, 2, "NA"], {}, "item 2 has no label .'NA'."),
     ],
 )
 def test_labels_that_cannot_be_used(labels: Any, options: dict[str, Any], message: str) -> None:

@@ -13,11 +13,13 @@ from medzoo.cli.options import (
     Device,
     Json,
     LabelColumns,
+    LabelSeparator,
     PathColumn,
     PatientColumn,
     Positive,
     Root,
     Size,
+    Uncertain,
     Zoo,
     data_of,
     print_json,
@@ -36,6 +38,8 @@ def compare(
     path_column: PathColumn = "path",
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
+    label_separator: LabelSeparator = None,
+    uncertain: Uncertain = None,
     seeds: Annotated[int, typer.Option(help="Number of random divisions of the data set.")] = 1,
     folds: Annotated[
         int | None,
@@ -74,7 +78,7 @@ def compare(
         check_output(out)
 
     found = start(
-        data_of(data, Columns(root, path_column, label_column, patient_column), task),
+        data_of(data, Columns(root, path_column, label_column, patient_column, None, label_separator, uncertain), task),
         weights or None,
         seeds=seeds,
         folds=folds,

@@ -13,11 +13,13 @@ from medzoo.cli.options import (
     Device,
     Json,
     LabelColumns,
+    LabelSeparator,
     PathColumn,
     PatientColumn,
     Root,
     SplitColumn,
     Tta,
+    Uncertain,
     Zoo,
     data_of,
     print_json,
@@ -39,6 +41,8 @@ def evaluate(
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
     split_column: SplitColumn = None,
+    label_separator: LabelSeparator = None,
+    uncertain: Uncertain = None,
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="the model's")
     ] = None,
@@ -62,7 +66,7 @@ def evaluate(
     if out is not None:
         check_replaceable(out)  # before the work, not after it
         check_output(out)
-    columns = Columns(root, path_column, label_column, patient_column, split_column)
+    columns = Columns(root, path_column, label_column, patient_column, split_column, label_separator, uncertain)
     found = measure(
         model,
         data_of(data, columns, task),

@@ -14,12 +14,14 @@ from medzoo.cli.options import (
     Device,
     Json,
     LabelColumns,
+    LabelSeparator,
     PathColumn,
     PatientColumn,
     Positive,
     Root,
     Size,
     SplitColumn,
+    Uncertain,
     Zoo,
     data_of,
     print_json,
@@ -43,6 +45,8 @@ def finetune(
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
     split_column: SplitColumn = None,
+    label_separator: LabelSeparator = None,
+    uncertain: Uncertain = None,
     strategy: Annotated[
         str, typer.Option(help="full, linear_probe, lp_ft, gradual, truncated or feature_extraction.")
     ] = "full",
@@ -95,7 +99,7 @@ def finetune(
     elif resume:
         raise MedzooError("--resume continues a run that was given --out; name the same folder")
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights
-    columns = Columns(root, path_column, label_column, patient_column, split_column)
+    columns = Columns(root, path_column, label_column, patient_column, split_column, label_separator, uncertain)
     try:
         report = tune(
             weights,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +43,17 @@ PatientColumn = Annotated[
 SplitColumn = Annotated[
     str | None, typer.Option(help="Column of your own split in a table; '' for none.", show_default="split, if present")
 ]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        help="Separator of several labels in one cell, such as '|'; '' for none.",
+        show_default="an error if present",
+    ),
+]
+Uncertain = Annotated[
+    str | None,
+    typer.Option(help="Meaning of the label -1: one, zero or ignore.", show_default="an error if present"),
+]
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,12 @@ class Columns:
     labels: list[str] | None = None
     patient: str | None = None
     split: str | None = None
+    label_separator: str | None = None
+    uncertain: str | None = None
 
 
 def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
-    """Return a command's data set: the folder or file itself, or a table read with the given columns.
+    """Return a command's data set: the folder or file itself, or what is read with the given columns.
 
     Args:
         data: A folder or a table.
@@ -69,8 +82,16 @@ def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
     """
     if columns == Columns():
         return data
+    from medzoo.data.folders import read_folder
     from medzoo.data.tables import read_table
 
+    options: dict[str, Any] = {
+        "label_separator": columns.label_separator,
+        "uncertain": columns.uncertain,
+        "task": task,
+    }
+    if replace(columns, label_separator=None, uncertain=None) == Columns() and data.is_dir():
+        return read_folder(data, **options)
     labels = columns.labels or ["label"]
     return read_table(
         data,
@@ -79,7 +100,7 @@ def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
         label=labels[0] if len(labels) == 1 else labels,
         patient=columns.patient,
         split=columns.split,
-        task=task,
+        **options,
     )
 
 

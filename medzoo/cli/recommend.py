@@ -12,10 +12,12 @@ from medzoo.cli.options import (
     Device,
     Json,
     LabelColumns,
+    LabelSeparator,
     PathColumn,
     PatientColumn,
     Root,
     Size,
+    Uncertain,
     Zoo,
     data_of,
     print_json,
@@ -35,6 +37,8 @@ def recommend(
     path_column: PathColumn = "path",
     label_column: LabelColumns = None,
     patient_column: PatientColumn = None,
+    label_separator: LabelSeparator = None,
+    uncertain: Uncertain = None,
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
@@ -49,7 +53,7 @@ def recommend(
     """Rank pretrained weights for your own images, without fine-tuning any."""
     from medzoo.recommendation.recommend import recommend as rank
 
-    columns = Columns(root, path_column, label_column, patient_column)
+    columns = Columns(root, path_column, label_column, patient_column, None, label_separator, uncertain)
     found = rank(
         data_of(data, columns, task),
         weights,

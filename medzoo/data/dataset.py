@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -15,6 +15,7 @@ from medzoo.core.progress import counting
 from medzoo.data.decoding import Images, decode_each
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_buffer import picked, room_for
+from medzoo.data.normalize import WHOLE, numbers_note
 from medzoo.data.splits import groups_of
 from medzoo.data.tasks import TASKS
 
@@ -39,6 +40,8 @@ class ImageDataset(Generic[ImagesT]):
         splits: ``str [N]``: train, val, test (the publisher's or user's own split of each image) or an empty string;
             ``None`` where the data set has none.
         notes: What was left out or assumed, in words, for the run record.
+        skipped: How many files or rows were left out, by the reason: an ending (``.nii``), ``masks``, ``unreadable``,
+            ``uncertain``, ``beside the class folders``, ``copies of the set``; and how many have ``no label``.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ImageDataset(Generic[ImagesT]):
     patients: NDArray[np.str_] | None = None
     splits: NDArray[np.str_] | None = None
     notes: tuple[str, ...] = field(default=())
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, c = len(self.ids), len(self.classes)
@@ -110,17 +114,21 @@ class ImageDataset(Generic[ImagesT]):
         """Return the same data set with the columns of other classes, of which some may have no image here.
 
         Args:
-            classes: The classes wanted, in their order. Where the data set's own are whole numbers that are no names
-                among them, they count them from 0.
+            classes: The classes wanted, in their order. Where none of them is named by a number and the data set's own
+                are whole numbers, those count them from 0, and a note says so.
 
         Raises:
             DataError: The data set has a class that is not among them.
         """
-        wanted, own = tuple(classes), self.classes
+        wanted, own, notes = tuple(classes), self.classes, self.notes
         if own == wanted:
             return self
-        if not set(own) <= set(wanted) and all(name.isdecimal() and int(name) < len(wanted) for name in own):
-            own = tuple(wanted[int(name)] for name in own)
+        if not any(map(WHOLE.fullmatch, wanted)) and all(
+            WHOLE.fullmatch(name) and 0 <= int(name) < len(wanted) for name in own
+        ):
+            mapped = {name: wanted[int(name)] for name in own}
+            notes = (*notes, numbers_note(mapped))
+            own = tuple(mapped.values())
         if not set(own) <= set(wanted):
             raise DataError(
                 f"{self.name} has the classes {', '.join(own)}, expected {', '.join(wanted)};"
@@ -129,7 +137,7 @@ class ImageDataset(Generic[ImagesT]):
         absent = np.nan if self.task == "multilabel" else 0.0
         targets = np.full((len(self), len(wanted)), absent, np.float32)
         targets[:, [wanted.index(name) for name in own]] = self.targets
-        return replace(self, targets=targets, classes=wanted)
+        return replace(self, targets=targets, classes=wanted, notes=notes)
 
     def decode(self, geometry: Geometry) -> Examples:
         """Decode all images at one size; images that are decoded already are taken as they are.
@@ -185,6 +193,7 @@ class ImageDataset(Generic[ImagesT]):
             self.patients,
             self.splits,
             self.notes,
+            self.skipped,
         )
 
 

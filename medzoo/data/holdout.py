@@ -16,6 +16,7 @@ from medzoo.data.decoding import Images
 from medzoo.data.fingerprint import copies
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_buffer import joined
+from medzoo.data.normalize import name_key
 from medzoo.data.opening import open_dataset
 from medzoo.data.splits import holdout
 
@@ -146,15 +147,23 @@ def own_selection(examples: Examples, held_out: NDArray[np.bool_]) -> NDArray[np
 
 
 def shared_patients(examples: Examples, held_out: NDArray[np.bool_]) -> list[str]:
-    """The patients with images on both sides of a split, sorted.
+    """Return the patients with images on both sides of a split, sorted; ``007`` and ``7`` are one patient.
 
     Args:
         examples: The data set.
         held_out: ``bool [N]``.
+
+    Returns:
+        Their ids; ``"007 = 7"`` where the sides write an id in different forms.
     """
     if examples.patients is None:
         return []
-    return sorted((set(examples.patients[held_out].tolist()) & set(examples.patients[~held_out].tolist())) - {""})
+    sides = [
+        {name_key(patient): patient for patient in sorted(set(side.tolist()) - {""}, reverse=True)}
+        for side in (examples.patients[~held_out], examples.patients[held_out])
+    ]
+    shared = [(sides[0][key], sides[1][key]) for key in sides[0].keys() & sides[1].keys()]
+    return sorted(one if one == other else f"{one} = {other}" for one, other in shared)
 
 
 def _share(examples: Examples, share: float, seed: int) -> NDArray[np.bool_]:

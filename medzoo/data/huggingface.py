@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
-from medzoo.data.dataset import ImageDataset
-from medzoo.data.labels import Labels, as_text, marks, read_labels
+from medzoo.data.class_labels import Labels
+from medzoo.data.dataset import ImageDataset, Lazy
+from medzoo.data.labels import as_text, column_labels, marks, read_labels
+from medzoo.data.normalize import clean
 from medzoo.data.splits import split_of
-from medzoo.data.tables import PATIENTS, SPLIT_COLUMNS, check_columns, matching_column, own_splits
+from medzoo.data.tables import PATIENTS, SPLIT_COLUMNS, check_columns, matching_column, one_patient_form, own_splits
 
 _LABELS = ("label", "labels")
 
 
 def is_dataset(data: Any) -> bool:
-    """Whether something is a ``datasets.Dataset``, or a dictionary of nothing but such (a ``DatasetDict``)."""
+    """Return whether something is a ``datasets.Dataset``, or a dictionary of nothing but such (a ``DatasetDict``)."""
     parts = list(data.values()) if isinstance(data, Mapping) else [data]
     return bool(parts) and all(hasattr(part, "features") and hasattr(part, "column_names") for part in parts)
 
@@ -33,8 +36,10 @@ def read_dataset(
     split: str | None = None,
     task: str | None = None,
     classes: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    uncertain: str | None = None,
 ) -> ImageDataset[Sequence[Any]]:
-    """Read a Hugging Face data set, which any function that takes data takes then (it takes the data set itself too).
+    """Read a Hugging Face data set, for any function that takes data (which takes the data set itself too).
 
     Args:
         data: A ``datasets.Dataset``, or a ``DatasetDict`` whose parts are named train, validation and test.
@@ -45,6 +50,8 @@ def read_dataset(
         split: As in ``read_table``; the parts of a ``DatasetDict`` are splits anyway.
         task: As in ``read_table``.
         classes: As in ``read_table``; the names of a ``ClassLabel`` are known.
+        label_separator: As in ``read_table``.
+        uncertain: As in ``read_table``.
 
     Returns:
         The labels, and the images as they are stored, each read when it is asked for.
@@ -69,23 +76,32 @@ def read_dataset(
     check_columns(name, features, {"image": [image], "label": columns, "patient": [patient], "split": [found_split]})
     if several:
         texts = {column: [as_text(value) for value in _values(parts, column)] for column in columns}
-        found = marks(name, texts, task)
+        found = marks(name, texts, task, uncertain=uncertain)
     else:
-        found = _labels(name, features[columns[0]], list(_values(parts, columns[0])), task, classes)
+        values = list(_values(parts, columns[0]))
+        options = {"label_separator": label_separator, "uncertain": uncertain}
+        found = _labels(name, features[columns[0]], values, task, classes, options)
     splits = [split_of(part) for part, rows in parts.items() for _ in range(len(rows))]
     own = np.array(splits) if any(splits) else None
     note: tuple[str, ...] = ()
     if found_split:
         own, note = own_splits(name, [as_text(value) for value in _values(parts, found_split)], split is not None)
+    patients: NDArray[np.str_] | None = None
+    if patient:
+        patients, joined = one_patient_form([clean(as_text(value)) for value in _values(parts, patient)])
+        note = (*note, *joined)
+    ids = tuple(f"{part}/{i}" if part else str(i) for part, rows in parts.items() for i in range(len(rows)))
+    images: Sequence[Any] = _Images(list(parts.values()), image)
+    kept = found.rows
     return ImageDataset(
         name,
-        _Images(list(parts.values()), image),
-        tuple(f"{part}/{i}" if part else str(i) for part, rows in parts.items() for i in range(len(rows))),
+        images if len(kept) == len(ids) else Lazy(images.__getitem__, kept.tolist()),
+        tuple(ids[i] for i in kept),
         found.targets,
         found.classes,
         found.task,
-        np.array([as_text(value) for value in _values(parts, patient)]) if patient else None,
-        own,
+        None if patients is None else patients[kept],
+        None if own is None else own[kept],
         (*found.notes, *note),
     )
 
@@ -169,14 +185,21 @@ def _label_column(features: Mapping[str, Any]) -> str:
     raise DataError(f"{what}; say which with medzoo.read_dataset(..., label=)")
 
 
-def _labels(name: str, feature: Any, values: list[Any], task: str | None, classes: Sequence[str] | None) -> Labels:
-    """What one column says, with the names of its classes where the feature knows them."""
+def _labels(
+    name: str, feature: Any, values: list[Any], task: str | None, classes: Sequence[str] | None, options: dict[str, Any]
+) -> Labels:
+    """The labels of one column, with the names of its classes where the feature knows them."""
     inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
+    own = getattr(feature if inner is None else inner, "names", None)
+    if inner is None and own is None:
+        return column_labels(name, [clean(as_text(value)) for value in values], task, classes, **options)
     if inner is None:
-        own = getattr(feature, "names", None)
-        unlabelled = [None if own is not None and value == -1 else value for value in values]  # -1: a hidden label
-        return read_labels(unlabelled, task, classes, own=own, where=name)
-    own = getattr(inner, "names", None)
+        hidden = [None if value == -1 else value for value in values]
+        return read_labels(hidden, task, classes, own=own, where=name)
+    if own is None and getattr(inner, "dtype", None) == "string":
+        texts = [None if row is None else [clean(as_text(label)) for label in row] for row in values]
+        own = sorted({label for row in texts if row for label in row})
+        values = [None if row is None else [own.index(label) for label in row] for row in texts]
     if own is None:
         return read_labels(values, task, classes, where=name)
     rows = [[int(i in row) for i in range(len(own))] if row is not None else [None] * len(own) for row in values]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,38 +11,31 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
-from medzoo.core.registry import unknown
-from medzoo.data.tasks import TASKS, one_hot
-
-_WHOLE = re.compile(r"-?[0-9]+(\.0+)?")  # "2.0" too: gaps turn a column of whole numbers into decimals
-_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[+-]?[0-9]+)?", re.IGNORECASE)
-_MARKS = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0, "": np.nan, "nan": np.nan, "1.0": 1.0, "0.0": 0.0}
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The labels of N images, understood.
-
-    Attributes:
-        targets: ``float32 [N, C]`` one-hot or multi-hot, NaN where not labelled.
-        classes: Names of the C columns.
-        task: One of ``medzoo.data.tasks.TASKS``.
-        notes: What a reader should know about them, in words.
-    """
-
-    targets: NDArray[np.float32]
-    classes: tuple[str, ...]
-    task: str
-    notes: tuple[str, ...] = field(default=())
+from medzoo.data.class_labels import Labels, check_task, exclusive, item, numbered
+from medzoo.data.label_marks import (
+    check_uncertain,
+    divided,
+    mark_targets,
+    seen_separator,
+    separated_targets,
+    settle_uncertain,
+)
+from medzoo.data.normalize import as_written
 
 
 def as_text(value: Any) -> str:
-    """A label or a table's cell as text: nothing (None, NaN) is "", and a whole number has no decimals.
+    """Return a label or a table's cell as text: "" for None and NaN, whole numbers without decimals, lists with "|".
 
     Example:
-        >>> as_text(2.0), as_text(True), as_text(float("nan")), as_text("mass")
-        ('2', 'True', '', 'mass')
+        >>> as_text(2.0), as_text(True), as_text(float("nan")), as_text("mass"), as_text(["mass", "edema"])
+        ('2', 'True', '', 'mass', 'mass|edema')
     """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple, set)) or (isinstance(value, np.ndarray) and value.ndim):
+        return "|".join(map(as_text, value))
+    if isinstance(value, (bytes, dict)):
+        return str(value)
     if pd.isna(value):
         return ""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
@@ -51,79 +43,77 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def item(index: int) -> str:
-    """What the label of one image is called, where it stands in no file."""
-    return f"item {index}"
-
-
-def exclusive(
+def column_labels(
     where: str,
     texts: Sequence[str],
     task: str | None = None,
     classes: Sequence[str] | None = None,
     *,
-    own: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    uncertain: str | None = None,
     at: Callable[[int], str] = item,
 ) -> Labels:
-    """Labels that exclude one another: each image has one class.
+    """Find out what the labels of one column mean.
 
     Args:
         where: What the labels are of, for errors.
-        texts: N labels; ``"2.0"`` is the class ``2`` where all labels are whole numbers.
-        task: ``binary``, ``multiclass`` or ``ordinal``, where the labels do not tell.
-        classes: All classes, in their order, where they are known already: none may be missing there, and some may
-            have no image. Whole numbers that are no names among them count the classes from 0.
-        own: The class names, in their order, that the data set gives itself.
-        at: Says where the label of an image stands.
+        texts: N labels.
+        task: As in ``exclusive``.
+        classes: As in ``exclusive``.
+        label_separator: What stands between several labels in one cell, which make the set multi-label; ``""`` for
+            nothing; by default an error where the cells seem to have a separator.
+        uncertain: What -1 means: ``"one"``, ``"zero"`` or ``"ignore"``; by default an error where it is beside 0.
+        at: Returns where the label of an image stands.
 
     Returns:
-        One-hot targets; without ``classes`` in alphabetical order, of whole numbers in numerical order.
+        The labels, of the rows that are left.
 
     Raises:
-        DataError: An image has no label or one that is not among ``classes``, there is one class only, the labels
-            are measurements, or they do not fit the task.
+        DataError: As in ``exclusive``; or a separator or an uncertain label was found that no option explains.
     """
     check_task(task)
-    missing = [i for i, text in enumerate(texts) if not text]
-    if missing:
+    check_uncertain(uncertain)
+    if label_separator:
+        if task not in (None, "multilabel"):
+            raise DataError(f"{where}: task {task!r} needs one class an image; labels with a separator are multilabel")
+        targets, names, notes = separated_targets(where, texts, label_separator, classes, at)
+        return _multilabel(where, targets, names, notes)
+    if label_separator is None and not (classes is not None and set(texts) <= set(classes)):
+        found = seen_separator(texts)
+        if found is not None:
+            first = next(i for i, text in enumerate(texts) if len(divided(text, found)) > 1)
+            raise DataError(
+                f"{where}, {at(first)}: {texts[first]!r} seems to be several labels: say label_separator={found!r}, or"
+                " label_separator='' if it is one class"
+            )
+    if task == "multilabel":
         raise DataError(
-            f"{where}: {at(missing[0])} has no label, and {len(missing):,} of {len(texts):,} images in all have none;"
-            " fill them in or leave the images out"
+            f"{where}: task 'multilabel' needs several columns of 1 and 0, or label_separator= for one of names"
         )
-    given, present = classes if classes is not None else own, set(texts)
-    if given is not None and present <= set(given):
-        found = []
-    elif all(map(_WHOLE.fullmatch, present)):
-        texts = [text.partition(".")[0] for text in texts]
-        present = set(texts)
-        found = sorted(present, key=lambda text: (int(text), text))
-    elif given is None and all(map(_NUMBER.fullmatch, present)):
-        raise DataError(
-            f"{where}: the labels are numbers with decimals (such as {sorted(present)[0]}), which is of no known form:"
-            " give classes, for example grades made with pandas.cut"
-        )
-    else:
-        found = sorted(present)
-    if classes is None and len(present) < 2:
-        raise DataError(f"{where}: all {len(texts):,} images are {texts[0]!r}; expected two classes or more")
-    known = tuple(map(str, found if given is None else given))
-    texts = _named(where, texts, known, at)
-    _check_fit(where, known, task, given is not None)
-    index = {name: i for i, name in enumerate(known)}
-    targets = one_hot([index[text] for text in texts], len(known))
-    return Labels(targets, known, task or ("binary" if len(known) == 2 else "multiclass"))
+    texts, kept = settle_uncertain(where, [as_written(text) for text in texts], uncertain, classes)
+    rows = np.array(kept, np.int64)
+    labels = exclusive(where, [texts[i] for i in kept], task, classes, at=lambda i: at(kept[i]))
+    left = len(texts) - len(rows)
+    note = (f"{left:,} images with the uncertain label -1 are left out",) if left else ()
+    return replace(labels, rows=rows, notes=(*labels.notes, *note))
 
 
 def marks(
-    where: str, columns: Mapping[str, Sequence[str]], task: str | None = None, at: Callable[[int], str] = item
+    where: str,
+    columns: Mapping[str, Sequence[str]],
+    task: str | None = None,
+    *,
+    at: Callable[[int], str] = item,
+    uncertain: str | None = None,
 ) -> Labels:
-    """Multi-label marks: 1, 0 or nothing (not labelled), each label in a column of its own.
+    """Read several labels an image, a column for each.
 
     Args:
         where: What the labels are of, for errors.
-        columns: N texts for each label: 1, 0, true, false, nan or empty.
-        task: May say ``multilabel``, and nothing else.
-        at: Says where the mark of an image stands.
+        columns: N marks a label: 1, 0 or empty (not labelled; -1 with ``uncertain``).
+        task: ``multilabel`` or ``None``, and nothing else.
+        at: Returns where the mark of an image stands.
+        uncertain: What -1 means: ``"one"``, ``"zero"`` or ``"ignore"`` (not labelled); by default an error.
 
     Returns:
         Multi-hot targets, NaN where not labelled.
@@ -132,25 +122,23 @@ def marks(
         DataError: A text is no mark, no image is labelled, or the task is another.
     """
     check_task(task)
+    check_uncertain(uncertain)
     if task not in (None, "multilabel"):
         raise DataError(f"{where}: task {task!r} needs one class an image; several columns of labels are multilabel")
-    targets = np.empty((len(next(iter(columns.values()))), len(columns)), np.float32)
-    for c, (name, texts) in enumerate(columns.items()):
-        for i, text in enumerate(texts):
-            value = _MARKS.get(text.strip().lower())
-            if value is None:
-                raise DataError(f"{where}, {at(i)}: {name} is {text!r}; expected 1, 0 or empty (not labelled)")
-            targets[i, c] = value
+    return _multilabel(where, mark_targets(where, columns, at, uncertain), tuple(columns))
+
+
+def _multilabel(where: str, targets: NDArray[np.float32], names: tuple[str, ...], notes: Sequence[str] = ()) -> Labels:
     blank = int(np.isnan(targets).all(1).sum())
     if blank == len(targets):
         raise DataError(f"{where}: none of the {len(targets):,} images has a label; expected marks of 1 and 0")
-    notes = []
-    empty = [name for name, column in zip(columns, targets.T, strict=True) if not (column == 1).any()]
+    notes = list(notes)
+    empty = [name for name, column in zip(names, targets.T, strict=True) if not (column == 1).any()]
     if empty:
         notes.append(f"no image has the label {', '.join(empty)}")
     if blank:
         notes.append(f"{blank:,} images have no label at all and teach nothing")
-    return Labels(targets, tuple(columns), "multilabel", tuple(notes))
+    return Labels(targets, names, "multilabel", tuple(notes))
 
 
 def read_labels(
@@ -198,7 +186,14 @@ def read_labels(
     if own is not None:
         own = tuple(map(str, own))
         if "" not in texts and not any(isinstance(label, str) for label in listed):
-            texts = _named(where, texts, own, item, numbers=True)
+            texts, note = numbered(where, texts, own, item, numbers=True)
+            found = exclusive(where, texts, task, classes, own=own)
+            return replace(found, notes=(*found.notes, *note))
+    elif classes is None and (separator := seen_separator(texts)) is not None:
+        first = next(text for text in texts if len(divided(text, separator)) > 1)
+        raise DataError(f"{where}: {first!r} seems to be several labels; give rows of 1 and 0, a column for each label")
+    if own is None:
+        settle_uncertain(where, list(map(as_written, texts)), None, classes)
     return exclusive(where, texts, task, classes, own=own)
 
 
@@ -217,50 +212,8 @@ def _rows(
     return exclusive(where, [names[i] for i in np.nanargmax(found, 1)], task, classes, own=names)
 
 
-def check_task(task: str | None) -> None:
-    """Refuse a task that there is not.
-
-    Raises:
-        DataError: ``task`` is neither ``None`` nor in ``medzoo.data.tasks.TASKS``.
-    """
-    if task is not None and task not in TASKS:
-        raise DataError(unknown("task", task, TASKS))
-
-
 def _plain(label: Any) -> Any:
     """A label as Python's own number, text or list."""
     if hasattr(label, "detach"):  # a tensor, perhaps on a GPU
         label = label.detach().cpu()
     return np.asarray(label).tolist()
-
-
-def _named(
-    where: str,
-    texts: Sequence[str],
-    known: tuple[str, ...],
-    at: Callable[[int], str],
-    numbers: bool = False,
-) -> Sequence[str]:
-    """Labels by name, where they are numbers of classes; each must be among the known."""
-    present = set(texts)
-    if present <= set(known) and not numbers:
-        return texts
-    if all(_WHOLE.fullmatch(text) and 0 <= float(text) < len(known) for text in present):
-        return [known[int(float(text))] for text in texts]
-    wrong = next((i for i, text in enumerate(texts) if text and text not in known), None)
-    if wrong is not None:
-        raise DataError(f"{where}, {at(wrong)}: {unknown('class', texts[wrong], known)}")
-    return texts
-
-
-def _check_fit(where: str, classes: tuple[str, ...], task: str | None, given: bool) -> None:
-    fitting = ("binary",) if len(classes) == 2 else ("multiclass", "ordinal")
-    if task is not None and task not in fitting:
-        raise DataError(f"{where}: task {task!r} does not fit {len(classes)} classes; allowed: {' or '.join(fitting)}")
-    if task == "ordinal" and not given:
-        whole = all(map(_WHOLE.fullmatch, classes))
-        if not whole or [int(name) for name in classes] != list(range(int(classes[0]), int(classes[0]) + len(classes))):
-            raise DataError(
-                f"{where}: grades are {', '.join(classes)}; an ordinal task needs 0, 1, 2, ... without a gap,"
-                " or classes=[...] in their order"
-            )

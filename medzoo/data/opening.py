@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from medzoo.core.errors import DataError
@@ -15,9 +16,10 @@ from medzoo.core.progress import counting
 from medzoo.data import image_buffer
 from medzoo.data.dataset import Files, ImageDataset, Lazy, unreadable
 from medzoo.data.decoding import UNREADABLE, Images
-from medzoo.data.folders import image_files, read_folder
+from medzoo.data.folders import read_folder
 from medzoo.data.huggingface import is_dataset, read_dataset
 from medzoo.data.labels import check_task, read_labels
+from medzoo.data.scan import image_files
 from medzoo.data.table_cells import TABLES
 from medzoo.data.tables import read_table
 
@@ -27,10 +29,10 @@ def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | No
 
     Args:
         data: A folder of class folders; a CSV, TSV or Parquet table with columns ``path`` and ``label`` (and
-            ``patient`` and ``split``, where known); an ``ImageDataset``, as ``medzoo.read_folder``, ``read_table`` and
-            ``read_dataset`` return it (taken as it is); a Hugging Face ``Dataset`` or ``DatasetDict``; a pair
-            (images, labels) of arrays or lists; or a torch ``Dataset`` of (image, target), whose items are read here,
-            as nothing else tells their labels.
+            ``patient`` and ``split``, where known), or a pandas frame like it; an ``ImageDataset``, as
+            ``medzoo.read_folder``, ``read_table`` and ``read_dataset`` return it (taken as it is); a Hugging Face
+            ``Dataset`` or ``DatasetDict``; a pair (images, labels) of arrays or lists; or a torch ``Dataset`` of
+            (image, target), whose items are read here, as nothing else tells their labels.
         task: Says what the labels are where they do not tell: ``ordinal`` for grades.
         classes: All classes, in their order, where a model or other data says so already; some may have no image.
 
@@ -53,6 +55,8 @@ def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | No
     elif isinstance(data, (str, Path)):
         read = read_table if _is_table(data) else read_folder
         found = read(data, task=task, classes=classes)
+    elif isinstance(data, pd.DataFrame):
+        found = read_table(data, task=task, classes=classes)
     elif is_dataset(data):
         found = read_dataset(data, task=task, classes=classes)
     elif isinstance(data, tuple) and len(data) == 2:
@@ -79,7 +83,7 @@ def open_images(data: Any) -> ImageDataset[Images]:
     Raises:
         DataError: There is no image, or the data cannot be read.
     """
-    if isinstance(data, ImageDataset) or is_dataset(data):
+    if isinstance(data, (ImageDataset, pd.DataFrame)) or is_dataset(data):
         return open_dataset(data)
     images: Images
     if isinstance(data, (str, Path)):

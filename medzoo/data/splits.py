@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,20 +15,27 @@ from medzoo.core.errors import DataError
 
 # The splits, and what else they are called in folders, tables and the parts of a data set.
 SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainval", "trainvalid", "trn"),
+    "val": ("val", "valid", "validate", "validation", "validating", "vali", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "tst", "holdout"),
 }
+_SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+_SPLIT_WORDS = re.compile(r"(data)?sets?|data|images?|imgs?|split|subset|folder|files?|list")
 
 
 def split_of(name: str) -> str:
     """Return ``train``, ``val`` or ``test`` for any of their names, an empty string for anything else.
 
+    Case, blanks, dashes and words such as "set" and "images" do not count.
+
     Example:
-        >>> split_of("Validation"), split_of("fold 1")
-        ('val', '')
+        >>> split_of("Validation"), split_of("test_set"), split_of("train & val"), split_of("fold 1")
+        ('val', 'test', 'train', '')
     """
-    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), "")
+    words = re.sub(r"[\W_]+", " ", name.lower()).split()
+    words = [word for i, word in enumerate(words) if not (i and _SPLIT_WORDS.fullmatch(word))]
+    joined = "".join(word for word in words if word != "and")
+    return _SPLIT_OF.get(joined) or _SPLIT_OF.get(re.sub(r"(data)?set$", "", joined), "")
 
 
 def groups_of(ids: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[np.str_]:

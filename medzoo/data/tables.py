@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from medzoo.core.errors import DataError, UnreadableError
+from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
 from medzoo.data.dataset import Files, ImageDataset, Records
-from medzoo.data.labels import exclusive, marks
+from medzoo.data.duplicates import contradictions
+from medzoo.data.labels import column_labels, marks
+from medzoo.data.normalize import as_written, clean, is_missing, joined_note, name_key, unify
 from medzoo.data.splits import split_of
 from medzoo.data.table_cells import read_cells
+from medzoo.data.table_paths import find_files
 
 # Columns that are used without being named, compared without case, blanks, "_" and "-".
 PATIENTS = ("patient", "patientid", "subject", "subjectid")
 SPLIT_COLUMNS = ("split",)
+_GIANT, _FEW = 0.2, 20  # a patient with a fifth of the images, in a set of 20 images or more
 
 
 def read_table(
-    file: str | Path,
+    file: str | Path | pd.DataFrame,
     root: str | Path | None = None,
     *,
     path: str = "path",
@@ -32,12 +36,15 @@ def read_table(
     split: str | None = None,
     task: str | None = None,
     classes: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    uncertain: str | None = None,
+    skip_unreadable: bool = False,
 ) -> Records:
-    """Read a CSV, TSV or Parquet table of images, which any function that takes data takes then.
+    """Read a CSV, TSV or Parquet table of images, or a pandas frame, for any function that takes data.
 
     Args:
         file: The table, one line an image.
-        root: The folder that the paths are relative to; by default the table's.
+        root: The folder that the paths are relative to; by default the table's (of a frame: the current folder).
         path: The column of paths: relative to ``root``, or absolute and below it.
         label: The column of class names; or several columns of 1, 0 and empty (not labelled), which
             make the set multi-label.
@@ -48,57 +55,83 @@ def read_table(
         task: ``"ordinal"`` for grades 0, 1, ..., K - 1; by default ``"binary"`` for two classes, else
             ``"multiclass"``.
         classes: All classes, in their order (grades with names: from the mildest); by default those in the column.
+        label_separator: What stands between several labels in one cell (``"|"`` in NIH's ``Mass|Nodule``), which
+            make the set multi-label; ``""`` where a cell is one class whatever it holds.
+        uncertain: What -1 means (CheXpert's "uncertain"): ``"one"``, ``"zero"`` or ``"ignore"`` (not labelled).
+        skip_unreadable: Leave out lines whose image is not on disk, with a note; else they are an error.
 
     Returns:
         A data set named after the table, sorted by path.
 
     Raises:
-        DataError: The file or a column is missing, an image is not on disk or listed twice, a label is
-            empty or unknown, or there is one class only.
+        UnreadableError: Images are not on disk; the error lists each with its line and the nearest file.
+        DataError: The file or a column is missing, an image is listed twice, a label is empty or unknown, or there is
+            one class only.
 
     Example:
         >>> read_table("labels.ods")
         Traceback (most recent call last):
         medzoo.core.errors.DataError: labels.ods is no table that can be read; expected .csv, .tsv or .parquet
     """
-    file = Path(file)
-    root = file.parent if root is None else Path(root)
-    cells = read_cells(file)
+    frame = isinstance(file, pd.DataFrame)
+    cells = read_cells(file if isinstance(file, pd.DataFrame) else Path(file))
+    where, columns = cells.name, cells.columns
+    if root is None:
+        root = Path() if isinstance(file, pd.DataFrame) else Path(file).parent
+    root = Path(root)
     labels = [label] if isinstance(label, str) else list(label)
-    patient = matching_column(cells, PATIENTS) if patient is None else patient
-    found_split = matching_column(cells, SPLIT_COLUMNS) if split is None else split
-    check_columns(str(file), cells, {"path": [path], "label": labels, "patient": [patient], "split": [found_split]})
-    if not cells[path]:
-        raise DataError(f"{file} lists no image; expected one line an image")
-    paths = _paths(file, cells[path], root)  # as they stand: a file name may begin or end with a blank
-    texts = {name: [text.strip() for text in cells[name]] for name in (*labels, patient, found_split) if name}
+    patient = matching_column(columns, PATIENTS) if patient is None else patient
+    found_split = matching_column(columns, SPLIT_COLUMNS) if split is None else split
+    check_columns(where, columns, {"path": [path], "label": labels, "patient": [patient], "split": [found_split]})
+    texts = {name: columns[name] for name in dict.fromkeys((path, *labels, patient, found_split)) if name}
+    if not len(texts[path]):
+        raise DataError(f"{where} lists no image; expected one line an image")
+    files = find_files(where, texts[path], root, cells.at, skip_unreadable)
+    order = sorted(range(len(files.rows)), key=files.paths.__getitem__)
+    rows = [files.rows[i] for i in order]
+
+    def column(name: str) -> list[str]:
+        cells = texts[name]
+        tidy = {text: clean(text) for text in set(cells)}
+        return [tidy[cells[row]] for row in rows]
+
+    def at(index: int) -> str:
+        return cells.at(rows[index])
+
     if isinstance(label, str):
-        found = exclusive(str(file), texts[label], task, classes, at=line)
+        options = {"label_separator": label_separator, "uncertain": uncertain}
+        found = column_labels(where, column(label), task, classes, **options, at=at)
     else:
-        found = marks(str(file), {name: texts[name] for name in labels}, task, at=line)
-    splits, note = own_splits(str(file), texts[found_split], split is not None) if found_split else (None, ())
-    order = np.argsort(np.array(paths, dtype=object))
-    ids = tuple(paths[i] for i in order)
+        found = marks(where, {name: column(name) for name in labels}, task, at=at, uncertain=uncertain)
+    paths = [files.paths[i] for i in order]
+    paths = [paths[i] for i in found.rows]
+    patients, notes = one_patient_form(column(patient)) if patient else (None, ())
+    splits, note = own_splits(where, column(found_split), split is not None, at) if found_split else (None, ())
+    if found.task != "multilabel":
+        note = (*note, *contradictions(where, root, paths, found.targets))
+    if files.missing:
+        note = (*note, f"{len(files.missing):,} lines are left out, as their image is missing ({files.missing[0][1]})")
+    skipped = {
+        "unreadable": len(files.missing),
+        "uncertain": len(rows) - len(found.rows),
+        "no label": int(np.isnan(found.targets).all(1).sum()),
+    }
     return ImageDataset(
-        name=file.stem,
-        images=Files(root, ids),
-        ids=ids,
-        targets=found.targets[order],
+        name="frame" if frame else Path(str(file)).stem,
+        images=Files(root, tuple(paths)),
+        ids=tuple(paths),
+        targets=found.targets,
         classes=found.classes,
         task=found.task,
-        patients=np.array(texts[patient])[order] if patient else None,
-        splits=None if splits is None else splits[order],
-        notes=(*found.notes, *note),
+        patients=None if patients is None else patients[found.rows],
+        splits=None if splits is None else splits[found.rows],
+        notes=(*found.notes, *files.notes, *notes, *note),
+        skipped={name: count for name, count in skipped.items() if count},
     )
 
 
-def line(index: int) -> str:
-    """Where an image stands in a table with a header."""
-    return f"line {index + 2}"
-
-
 def matching_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """The first column with one of some names, whatever its case, blanks and dashes; ``None`` where there is none.
+    """Return the first column with one of some names, whatever its case, blanks and dashes; ``None`` without one.
 
     Example:
         >>> matching_column(["path", "Patient ID"], PATIENTS)
@@ -125,13 +158,43 @@ def check_columns(where: str, known: Iterable[str], wanted: Mapping[str, Iterabl
                 raise DataError(f"{where}: {unknown('column', column, names)} (say which with {keyword}=)")
 
 
-def own_splits(where: str, texts: Sequence[str], named: bool) -> tuple[NDArray[np.str_] | None, tuple[str, ...]]:
+def one_patient_form(texts: Sequence[str]) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Read a column of patient ids: one form for each patient, an empty text where none is known.
+
+    Args:
+        texts: N ids.
+
+    Returns:
+        ``str [N]``, and notes: ids that were joined, words that are no id, one patient with very many images.
+
+    Example:
+        >>> one_patient_form(["007", "7", "NaN", "P 1"])[0].tolist()
+        ['007', '007', '', 'P 1']
+    """
+    words = sorted({text for text in set(texts) if text and is_missing(text) and not is_missing(text, ambiguous=False)})
+    known = ["" if is_missing(text) else as_written(text) for text in texts]
+    known, joined = unify(known, name_key)
+    notes = list(joined_note("patient ids", joined))
+    if words:
+        notes.append(f"{', '.join(map(repr, words))} in the column of patients counts as not known")
+    ids, counts = np.unique([text for text in known if text] or [""], return_counts=True)
+    if len(texts) >= _FEW and len(ids) > 2 and counts.max() > _GIANT * len(texts) and ids[counts.argmax()]:
+        notes.append(
+            f"patient {str(ids[counts.argmax()])!r} has {counts.max():,} of {len(texts):,} images, which stay together"
+        )
+    return np.array(known), tuple(notes)
+
+
+def own_splits(
+    where: str, texts: Sequence[str], named: bool, at: object = None
+) -> tuple[NDArray[np.str_] | None, tuple[str, ...]]:
     """Read a column of splits.
 
     Args:
         where: What it is of, for errors.
         texts: N names of splits in any spelling, or empty.
         named: The user named the column: what cannot be understood is an error, and else a note.
+        at: Returns where a row stands.
 
     Returns:
         ``str [N]`` of train, val, test and empty, or ``None`` where it says nothing; notes.
@@ -139,38 +202,13 @@ def own_splits(where: str, texts: Sequence[str], named: bool) -> tuple[NDArray[n
     Raises:
         DataError: The column was named and holds something else.
     """
-    splits = [split_of(text) for text in texts]
-    strange = [text for text, split in zip(texts, splits, strict=True) if text and not split]
-    if strange:
-        message = f"the split column holds {strange[0]!r}; expected train, val, test or empty"
+    known = {text: "" if is_missing(text) else split_of(text) for text in set(texts)}
+    strange = next((i for i, text in enumerate(texts) if not known[text] and not is_missing(text)), None)
+    if strange is not None:
+        message = f"the split column holds {texts[strange]!r}; expected train, val, test or empty"
         if named:
-            raise DataError(f"{where}: {message}")
+            place = f", {at(strange)}" if callable(at) else ""
+            raise DataError(f"{where}{place}: {message}")
         return None, (f"{message}, so it is not used",)
+    splits = [known[text] for text in texts]
     return (np.array(splits), ()) if any(splits) else (None, ())
-
-
-def _paths(file: Path, texts: list[str], root: Path) -> list[str]:
-    """Relative paths with forward slashes, each an image that is on disk and listed once."""
-    paths: dict[str, int] = {}
-    missing = []
-    top = root.absolute()
-    for number, text in enumerate(texts, 2):
-        if "\\" in text and not (root / text).is_file():  # a table written on Windows
-            text = text.replace("\\", "/")
-        absolute = os.path.normpath(top / text)
-        relative = os.path.relpath(absolute, top)
-        if not text or relative.startswith(os.pardir):
-            raise DataError(f"{file}, line {number}: {text!r} is no path below {root}; mend it, or give another root")
-        name = Path(relative).as_posix()
-        if name in paths:
-            raise DataError(f"{file}: {name} stands in lines {paths[name]} and {number}; remove one")
-        paths[name] = number
-        if not Path(absolute).is_file():
-            missing.append((text, f"line {number}: {text}"))
-    if missing:
-        raise UnreadableError(
-            f"{file}: {len(missing):,} of {len(texts):,} images are not below {root} (first: {missing[0][0]});"
-            " give the folder they are relative to as root, or remove their lines",
-            missing,
-        )
-    return list(paths)

@@ -15,8 +15,8 @@ from PIL import Image
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.progress import counting
 from medzoo.data.decoding import Images, decode_many
-from medzoo.data.folders import image_files
 from medzoo.data.geometry import Geometry
+from medzoo.data.scan import image_files
 from medzoo.engine.loader import batch_slices
 
 # Bytes of decoded images held at a time: 7,000 images of 224 px. A chunk is decoded whole before the network sees it,

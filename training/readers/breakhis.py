@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from medzoo.core.errors import DataError
-from medzoo.data.folders import image_files
+from medzoo.data.scan import image_files
 from medzoo.zoo.sources import SOURCES
 from training.readers.common import ImageRow, Published, to_records
 

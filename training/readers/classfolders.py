@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medzoo.core.errors import DataError
-from medzoo.data.folders import image_files
+from medzoo.data.scan import image_files
 from training.readers.common import ImageRow, Published, to_records
 
 COVID_FOLDERS = {name: name for name in ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")}

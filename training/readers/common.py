@@ -12,7 +12,7 @@ import numpy as np
 
 from medzoo.core.errors import DataError
 from medzoo.data.dataset import Files, ImageDataset
-from medzoo.data.folders import image_files
+from medzoo.data.scan import image_files
 
 
 @dataclass(frozen=True, eq=False)
