@@ -374,7 +374,7 @@ def _empty_file(data: Path) -> None:
         (rmtree, "no folder .*data"),
         (lambda data: [rmtree(data / name) for name in ("red", "green")], "data has no class folders; expected"),
         (lambda data: rmtree(data / "red"), "'green'.*expected two classes or more"),
-        (_empty_class, "class folder .*red holds no image; put images there or remove it"),
+        (_empty_class, "class folder .*red holds no image that can be read; put images there or remove it"),
         (_truncated, r"1 of 20 images of data cannot be read: .*012\.png: broken or truncated"),
         (_empty_file, r"003\.png: the file is empty"),
     ],
