@@ -204,7 +204,7 @@ def test_mistakes_with_predict(run: Run, tiny: Path, tmp_path: Path, words: Sequ
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("prepare",), "no data folder is given; say --data DIR or set MEDZOO_DATA"),
+        (("prepare",), "no data folder is given; add --data DIR or set MEDZOO_DATA"),
         (("prepare", "--data", "/nowhere"), "there is no data folder /nowhere"),
         (("prepare", "--data", "HERE"), "no known data set is in"),
         (("prepare", "breakhs", "--data", "HERE"), "no data set named 'breakhs'; did you mean 'breakhis'"),

@@ -122,7 +122,7 @@ def test_mistakes_are_one_line_and_exit_code_2(run: Run, whole: Path, words: lis
 
 def test_without_a_data_folder_nothing_is_guessed(run: Run, tmp_path: Path) -> None:
     for words in (["check"], ["download", "kather2016"]):
-        assert run(*words)[0::2] == (2, "error: no data folder is given; say --data DIR or set MEDZOO_DATA\n")
+        assert run(*words)[0::2] == (2, "error: no data folder is given; add --data DIR or set MEDZOO_DATA\n")
     assert run("check", "--data", tmp_path / "none")[0] == 2
     code, _, err = run("check", "--data", tmp_path)
     assert code == 2 and "no known data set is in" in err

@@ -67,6 +67,7 @@ class LinearCKA:
     Unbiased means that unrelated features give 0 on average, so that single values may be slightly below 0.
 
     Example:
+        >>> import torch
         >>> features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
         >>> cka = LinearCKA()
         >>> cka.add(features, -3 * features.flip(1) + 5)  # the same but for rotation, scale and shift
