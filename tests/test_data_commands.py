@@ -18,8 +18,9 @@ from PIL import Image
 from medzoo.core.registry import Registry
 from training.__main__ import main
 from training.download import download as downloading
-from training.download.fetch import fetch
-from training.download.sources import DOWNLOADS, Download, Item, Remote
+from medzoo.core.download import fetch
+from medzoo.core.download import Remote
+from training.download.sources import DOWNLOADS, Download, Item
 from training.standins import write_standins
 
 Run = Callable[..., tuple[int, str, str]]

@@ -21,8 +21,9 @@ from medzoo.core.registry import Registry
 from training.datasets import DATASETS, folder
 from training.download import download as module
 from training.download.download import download, steps
-from training.download.fetch import fetch
-from training.download.sources import DOWNLOADS, Download, Item, Remote
+from medzoo.core.download import fetch
+from medzoo.core.download import Remote
+from training.download.sources import DOWNLOADS, Download, Item
 from training.download.unpack import is_archive
 
 STUDY = {

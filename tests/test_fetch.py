@@ -18,8 +18,8 @@ import pytest
 from faulty_server import Answer, Server
 
 from medzoo.core.errors import DataError
-from training.download.fetch import RETRIES, fetch
-from training.download.sources import Remote
+from medzoo.core.download import RETRIES, fetch
+from medzoo.core.download import Remote
 
 BODY = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)
@@ -316,8 +316,8 @@ def test_proxies_are_those_of_requests(case: Make, monkeypatch: pytest.MonkeyPat
 SCRIPT = """
 import sys
 from pathlib import Path
-from training.download.fetch import fetch
-from training.download.sources import Remote
+from medzoo.core.download import fetch
+from medzoo.core.download import Remote
 fetch(Remote(sys.argv[1], "the test"), Path(sys.argv[2]))
 """
 

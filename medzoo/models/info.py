@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from medzoo.data.input_spec import InputContract
+from medzoo.models.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ModelInfo:
         dropped: Names of the pretrained tensors that are not used.
         positive: The positive class of a ``binary`` task; empty for other tasks, and in bundles made before it was
             recorded, whose positive class is the last.
+        variant: Where the network computes otherwise than timm's of the same tensors.
+        model_args: What else timm needs to build the architecture.
     """
 
     weights: str
@@ -46,6 +49,8 @@ class ModelInfo:
     new: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     positive: str = ""
+    variant: Variant = field(default_factory=Variant)
+    model_args: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (

@@ -19,6 +19,7 @@ from medzoo.models.heads import MLPHead, put_head
 from medzoo.models.in_channels import widen_stem
 from medzoo.models.info import Model, ModelInfo, head_width
 from medzoo.models.truncation import truncate
+from medzoo.models.variant import Variant
 from medzoo.zoo.bundle import HEAD, Bundle
 
 _DRAWING = frozenset(
@@ -30,6 +31,13 @@ _DRAWING = frozenset(
 
 
 _OLD = re.compile(r"\.(norm|relu|conv)\.\d\.")
+
+
+# What of timm's arguments shapes a network.
+MODEL_ARGS = (
+    *("init_values", "img_size", "dynamic_img_size", "patch_size", "global_pool", "reg_tokens", "class_token"),
+    *("no_embed_class", "pre_norm", "qkv_bias", "mlp_ratio", "num_heads", "depth", "embed_dim", "act_layer"),
+)
 
 # Values that a network may have beyond the bytes of its file: those of blocks truncated after it is built.
 _SLACK = 100_000_000
@@ -69,21 +77,45 @@ class Unfilled(TorchFunctionMode):
         return made
 
 
-def build(arch: str, num_classes: int, at_most: int | None = None) -> Model:
+def build(
+    arch: str, num_classes: int, at_most: int | None = None, model_args: Mapping[str, Any] | None = None
+) -> Model:
     """Build an architecture whose parameters have no values yet, ready for a state dict.
 
     Args:
         arch: A timm architecture name.
         num_classes: Outputs of its classifier; 0 for none.
         at_most: The most values it may have; ``None`` for any number.
+        model_args: What else timm needs to build it, of ``MODEL_ARGS``.
 
     Raises:
         ZooError: timm has no such architecture, or it is larger than that.
     """
     if not timm.is_model(arch):
         raise ZooError(f"timm {timm.__version__} has no architecture {arch!r}; a newer timm may")
-    with Unfilled(at_most):
-        return cast(Model, timm.create_model(arch, pretrained=False, num_classes=num_classes))
+    options = check_model_args(model_args or {})
+    try:
+        with Unfilled(at_most):
+            return cast(Model, timm.create_model(arch, pretrained=False, num_classes=num_classes, **options))
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        if not options:
+            raise
+        raise ZooError(f"timm cannot build {arch} with {options}: {error}") from error
+
+
+def check_model_args(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take only those arguments of timm that shape a network: others name files to read or classes to call.
+
+    Raises:
+        ZooError: One is another, or no plain value.
+    """
+    for name, value in given.items():
+        plain = isinstance(value, (bool, int, float, str)) or (
+            isinstance(value, (list, tuple)) and len(value) < 9 and all(type(one) is int for one in value)
+        )
+        if name not in MODEL_ARGS or not plain:
+            raise ZooError(f"{name}={value!r:.60} is no argument that shapes a network; known: {', '.join(MODEL_ARGS)}")
+    return dict(given)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -173,12 +205,14 @@ def load_bundle(bundle: Bundle) -> Model:
         ZooError: Its files do not fit its config.
     """
     blocks, channels = _whole(bundle, "truncate"), bundle.input.channels
-    model = build(bundle.arch, bundle.num_classes, bundle.weights.stat().st_size + _SLACK)
+    args = _mapping(bundle, "model_args")
+    model = build(bundle.arch, bundle.num_classes, bundle.weights.stat().st_size + _SLACK, args)
     if blocks:
         truncate(model, blocks, bundle.num_classes)
     if channels != 3:
         widen_stem(model, channels)
     fill(model, read_tensors(bundle.weights), bundle.weights)
+    Variant.from_info(bundle.info).apply(model)
     if bundle.info.get("head") == "mlp":
         _load_mlp(model, bundle)
     return model.eval()
@@ -196,6 +230,8 @@ def describe(bundle: Bundle) -> ModelInfo:
         head="mlp" if mlp else "linear" if bundle.num_classes else "none",
         truncate=_whole(bundle, "truncate"),
         positive=str(bundle.info.get("positive", "")),
+        variant=Variant.from_info(bundle.info),
+        model_args=_mapping(bundle, "model_args"),
     )
 
 
@@ -203,6 +239,13 @@ def _whole(bundle: Bundle, name: str) -> int:
     value = bundle.info.get(name, 0)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ZooError(f"{bundle.folder} says {name} is {value!r}, expected a whole number; fetch or make it again")
+    return value
+
+
+def _mapping(bundle: Bundle, name: str) -> dict[str, Any]:
+    value = bundle.info.get(name) or {}
+    if not isinstance(value, dict):
+        raise ZooError(f"{bundle.folder} says {name} is {value!r:.80}, expected an object; fetch or make it again")
     return value
 
 

@@ -93,7 +93,13 @@ def _save(tensors: dict[str, Any], path: Path) -> None:
 def config_of(model: Model, info: dict[str, Any]) -> dict[str, Any]:
     """Return the ``config.json`` of a model with the given block of our own."""
     facts: ModelInfo = model.medzoo
-    shape: dict[str, Any] = {"in_chans": facts.input.channels} if facts.input.channels != 3 else {}
+    shape: dict[str, Any] = dict(facts.model_args)
+    if facts.input.channels != 3:
+        shape["in_chans"] = facts.input.channels
+    if facts.model_args:
+        info = {**info, "model_args": dict(facts.model_args)}
+    if variant := facts.variant.to_info():
+        info = {**info, "variant": variant}
     if facts.truncate:
         info = {**info, "truncate": facts.truncate}
         shape["block_config"] = block_config(model)

@@ -54,5 +54,5 @@ def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Verified:
     """
     bundle = resolve(name, zoo, whole=True, again=True)
     tensors = read_tensors(bundle.weights)
-    check_values(tensors, bundle.weights)
+    check_values(tensors, bundle.weights, bundle.input)
     return Verified(bundle.name, bundle.folder, bundle.weights.stat().st_size, len(tensors), check_golden(bundle))

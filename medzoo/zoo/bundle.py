@@ -195,7 +195,10 @@ def _check_config(bundle: Bundle) -> None:
         raise ValueError(f"{len(labels)} label_names for {classes} classes")
     if size > _MAX_SIZE:
         raise ValueError(f"input_size {size}")
-    if not all(0 <= value <= 1 for value in bundle.input.mean) or not all(0 < value <= 2 for value in bundle.input.std):
+    # Of values scaled to [0, 1]: a network that takes 0 to 255 has a deviation of 1/255.
+    if not all(-1000 <= value <= 1000 for value in bundle.input.mean) or not all(
+        0 < value <= 1000 for value in bundle.input.std
+    ):
         raise ValueError(f"mean {bundle.input.mean}, std {bundle.input.std}")
     if not isinstance(bundle.info.get("name", ""), str) or not isinstance(bundle.info.get("task") or "", str):
         raise TypeError("name or task")

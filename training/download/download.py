@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from medzoo.core.download import Progress, fetch, need_room
 from medzoo.core.errors import DataError, RunError
 from training.datasets import DATASETS, folder
-from training.download.fetch import Progress, fetch, need_room
 from training.download.sources import DOWNLOADS, Download, Item
 from training.download.unpack import is_archive, unpack
 

@@ -9,24 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medzoo.core.download import Remote
 from medzoo.core.registry import Registry
-
-
-@dataclass(frozen=True)
-class Remote:
-    """One file on a server, and what is published about it.
-
-    Attributes:
-        url: Where it is.
-        source: The public source of the URL, the size and the digest, in words.
-        size: Bytes; ``None`` if not published.
-        digest: ``"<algorithm>:<hex>"`` with a name that ``hashlib`` knows; ``None`` if not published.
-    """
-
-    url: str
-    source: str
-    size: int | None = None
-    digest: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from medzoo.core.atomic import write_text
 from medzoo.core.errors import ZooError
 from medzoo.models.golden import check_golden, write_golden
 from medzoo.zoo.bundle import LICENSE, RUN, bundle_files, open_bundle, read_json
+from medzoo.zoo.folder import to_folder
 from medzoo.zoo.pins import PINS, Pin
 from medzoo.zoo.resolve import org_of
 from medzoo.zoo.weights import Weights, find
-from training.publishing.folder import to_folder
 from training.publishing.hub import to_hub
 from training.publishing.licence import check_may_publish, licence_text
 from training.publishing.validation import check_record, validate

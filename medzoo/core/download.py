@@ -19,7 +19,6 @@ from urllib3.exceptions import HTTPError
 from medzoo._version import __version__
 from medzoo.core.atomic import needing_room, write_json
 from medzoo.core.errors import DataError
-from training.download.sources import Remote
 
 CHUNK = 1 << 17
 TIMEOUT = (15, 60)  # seconds to connect, and between two arrivals of data
@@ -29,6 +28,23 @@ LONGEST_WAIT = 300  # seconds; a server that asks for more is not waited for
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file on a server, and what is published about it.
+
+    Attributes:
+        url: Where it is.
+        source: The public source of the URL, the size and the digest, in words.
+        size: Bytes; ``None`` if not published.
+        digest: ``"<algorithm>:<hex>"`` with a name that ``hashlib`` knows; ``None`` if not published.
+    """
+
+    url: str
+    source: str
+    size: int | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""The command that imports weights of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medzoo.cli.options import Json, print_json
+
+
+def import_weights(
+    source: Annotated[
+        str,
+        typer.Argument(help="A known name (medzoo list --known), a file, https://..., or hf://org/repo[@rev][/file]."),
+    ],
+    to: Annotated[Path, typer.Option(help="The folder zoo that the weights go into.")],
+    name: Annotated[
+        str | None, typer.Option("--as", help="What they are called.", show_default="the file's name")
+    ] = None,
+    arch: Annotated[str | None, typer.Option(help="timm's architecture.", show_default="by the tensors")] = None,
+    model_arg: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What else timm needs to build it; again for each.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Names of the outputs, with commas between; an empty one leaves an output out.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.", show_default="224")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Of each channel, values scaled to 0..1.", show_default="ImageNet's")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Of each channel, values scaled to 0..1.", show_default="ImageNet's")
+    ] = None,
+    crop: Annotated[str | None, typer.Option(help="center or squash.", show_default="center")] = None,
+    final_activation: Annotated[
+        bool | None, typer.Option(help="Whether a ReLU stands before the pooling.", show_default="as in timm")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Terms of the weights.")] = None,
+    origin: Annotated[str | None, typer.Option(help="Where they are from, for the card.")] = None,
+    seen: Annotated[str | None, typer.Option(help="Data sets they were trained on, with commas between.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Which network of a file that holds several.")] = None,
+    member: Annotated[str | None, typer.Option(help="Which file of an archive.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record hash and golden vector of a known entry (from a checkout).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a public checkpoint, or your own, into weights that every command takes; no code of the file runs."""
+    from medzoo.importing.import_weights import import_weights as run
+    from medzoo.importing.known import record_real_file
+
+    found = run(
+        source,
+        to=to,
+        name=name,
+        arch=arch,
+        model_args=dict(map(_pair, model_arg or ())) or None,
+        labels=None if labels is None else [label.strip() for label in labels.split(",")],
+        task=task,
+        image_size=image_size,
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        crop=crop,
+        final_activation=final_activation,
+        licence=licence,
+        origin=origin,
+        seen=None if seen is None else [one.strip() for one in seen.split(",") if one.strip()],
+        prefix=prefix,
+        member=member,
+        overwrite=overwrite,
+    )
+    if record:
+        record_real_file(source, found.folder, found.sha256)
+    if as_json:
+        print_json(vars(found))
+        return
+    typer.echo(str(found))
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--model-arg")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not numbers with commas between", param_hint=option) from error

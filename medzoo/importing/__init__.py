@@ -1,0 +1,1 @@
+"""Checkpoints of others turned into bundles: ``medzoo.import_weights``."""
