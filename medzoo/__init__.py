@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from medzoo.features.extract import Features, extract_features
     from medzoo.finetuning.finetune import finetune
     from medzoo.finetuning.report import Report
+    from medzoo.importing.import_weights import Imported, import_weights
+    from medzoo.importing.known import list_known
     from medzoo.inference.evaluate import Evaluation, evaluate
     from medzoo.inference.explain import Explanation, explain
     from medzoo.inference.predict import Predictions, predict
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from medzoo.recommendation.recommend import recommend
     from medzoo.recommendation.result import Recommendation
     from medzoo.zoo.catalog import WeightsRecord, get_weights
-    from medzoo.zoo.weights import list_models
+    from medzoo.zoo.listing import list_models
 
 # Public names and their modules. A name is imported when it is first used: listing weights does not wait for torch.
 _PUBLIC = {
@@ -42,6 +44,7 @@ _PUBLIC = {
     "Explanation": "medzoo.inference.explain",
     "Exported": "medzoo.models.export",
     "Features": "medzoo.features.extract",
+    "Imported": "medzoo.importing.import_weights",
     "MedzooError": "medzoo.core.errors",
     "OperatingPoint": "medzoo.metrics.operating",
     "Predictions": "medzoo.inference.predict",
@@ -58,7 +61,9 @@ _PUBLIC = {
     "extract_features": "medzoo.features.extract",
     "finetune": "medzoo.finetuning.finetune",
     "get_weights": "medzoo.zoo.catalog",
-    "list_models": "medzoo.zoo.weights",
+    "import_weights": "medzoo.importing.import_weights",
+    "list_known": "medzoo.importing.known",
+    "list_models": "medzoo.zoo.listing",
     "predict": "medzoo.inference.predict",
     "read_dataset": "medzoo.data.huggingface",
     "read_folder": "medzoo.data.folders",
@@ -75,6 +80,7 @@ __all__ = [
     "Explanation",
     "Exported",
     "Features",
+    "Imported",
     "MedzooError",
     "OperatingPoint",
     "Predictions",
@@ -92,6 +98,8 @@ __all__ = [
     "extract_features",
     "finetune",
     "get_weights",
+    "import_weights",
+    "list_known",
     "list_models",
     "predict",
     "read_dataset",

@@ -15,6 +15,7 @@ from medzoo.cli.download import download
 from medzoo.cli.evaluate import evaluate
 from medzoo.cli.export import export
 from medzoo.cli.finetune import finetune
+from medzoo.cli.import_weights import import_weights
 from medzoo.cli.info import info
 from medzoo.cli.list_weights import list_weights
 from medzoo.cli.mirror import mirror
@@ -27,6 +28,7 @@ SUMMARY = "Pretrained weights for medical images, and tools to use them. Not for
 app = new_app(SUMMARY)
 
 app.command("list")(list_weights)
+app.command("import")(import_weights)
 for command in (
     info,
     download,

@@ -15,11 +15,10 @@ import pytest
 from faulty_server import Answer, Server
 from PIL import Image
 
+from medzoo.core.download import Remote, fetch
 from medzoo.core.registry import Registry
 from training.__main__ import main
 from training.download import download as downloading
-from medzoo.core.download import fetch
-from medzoo.core.download import Remote
 from training.download.sources import DOWNLOADS, Download, Item
 from training.standins import write_standins
 

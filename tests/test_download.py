@@ -16,13 +16,12 @@ import pytest
 from faulty_server import Answer, Server
 from filelock import FileLock
 
+from medzoo.core.download import Remote, fetch
 from medzoo.core.errors import DataError, RunError, UnknownNameError
 from medzoo.core.registry import Registry
 from training.datasets import DATASETS, folder
 from training.download import download as module
 from training.download.download import download, steps
-from medzoo.core.download import fetch
-from medzoo.core.download import Remote
 from training.download.sources import DOWNLOADS, Download, Item
 from training.download.unpack import is_archive
 

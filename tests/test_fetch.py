@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 from faulty_server import Answer, Server
 
+from medzoo.core.download import RETRIES, Remote, fetch
 from medzoo.core.errors import DataError
-from medzoo.core.download import RETRIES, fetch
-from medzoo.core.download import Remote
 
 BODY = random.Random(1).randbytes(1_000_000)
 OTHER = random.Random(2).randbytes(1_000_000)

@@ -11,8 +11,9 @@ import medzoo
 from medzoo.core.errors import MedzooError, UnknownNameError
 from medzoo.core.registry import Registry, unknown
 from medzoo.engine.augment import AUGMENTS
+from medzoo.zoo.listing import list_models
 from medzoo.zoo.sources import SOURCES
-from medzoo.zoo.weights import WEIGHTS, arms, list_models
+from medzoo.zoo.weights import WEIGHTS, arms
 from training.datasets import DATASETS, TARGETS
 from training.pretraining.recipes import RECIPES
 

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Json, print_json
-from medzoo.zoo.weights import WEIGHTS, list_models
+from medzoo.cli.options import Json, Zoo, print_json
+from medzoo.zoo.listing import list_models, others
+from medzoo.zoo.weights import WEIGHTS
 
 
 def list_weights(
     pattern: Annotated[str, typer.Argument(help="A shell pattern, such as '*_in'.")] = "*",
     domain: Annotated[str | None, typer.Option(help="cxr, hwsi, efi or all.")] = None,
+    known: Annotated[bool, typer.Option("--known", help="Public checkpoints that 'medzoo import' knows.")] = False,
+    zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
-    """List the pretrained weights."""
-    names = list_models(pattern, domain)
+    """List the pretrained weights, and those of a folder zoo beside the study's own."""
+    if known:
+        titles = _known(pattern)
+    else:
+        bundles = others(zoo)
+        titles = {
+            name: WEIGHTS[name].title if name in WEIGHTS else f"{bundles[name].arch}, imported"
+            for name in list_models(pattern, domain, zoo)
+        }
     if as_json:
-        print_json([{"name": name, "title": WEIGHTS[name].title} for name in names])
+        print_json([{"name": name, "title": title} for name, title in titles.items()])
         return
-    width = max(map(len, names), default=0)
-    for name in names:
-        typer.echo(f"{name:<{width}}  {WEIGHTS[name].title}")
+    width = max(map(len, titles), default=0)
+    for name, title in titles.items():
+        typer.echo(f"{name:<{width}}  {title}")
+
+
+def _known(pattern: str) -> dict[str, str]:
+    from medzoo.importing.known import KNOWN
+
+    return {
+        name: f"{entry.title} [{entry.spec.licence or 'see its licence'}]{'' if entry.verified else ' unverified'}"
+        for name, entry in KNOWN.items()
+        if fnmatchcase(name, pattern)
+    }

@@ -48,7 +48,9 @@ class ImportSpec:
     def with_given(self, **given: Any) -> ImportSpec:
         """Return the same with what a user says instead; ``None`` says nothing."""
         said = {name: value for name, value in given.items() if value is not None}
-        contract: dict[str, Any] = {name: said.pop(name) for name in ("mean", "std", "crop", "interpolation") if name in said}
+        contract: dict[str, Any] = {
+            name: said.pop(name) for name in ("mean", "std", "crop", "interpolation") if name in said
+        }
         if "image_size" in said:
             contract["size"] = said.pop("image_size")
         return replace(self, **said, input=replace(self.input, **contract))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.data.input_spec import InputContract
+from medzoo.zoo.bundle import Bundle
 from medzoo.zoo.pins import Pin
 from medzoo.zoo.resolve import HUB, published, resolve, zoo_location
 from medzoo.zoo.sources import SOURCES
-from medzoo.zoo.weights import find
+from medzoo.zoo.weights import WEIGHTS, find
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class WeightsRecord:
         labels: Output names in the order of the classifier's rows.
         task: The kind of labels; empty for the ImageNet baseline.
         input: The input contract.
-        status: ``"published"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by timm"``
+        status: ``"published"``, ``"imported"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by timm"``
             where the zoo has no copy.
         zoo: The zoo that was searched.
         pin: Size and hash of the published file, or ``None``.
@@ -71,10 +72,17 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         >>> get_weights("densenet121_all_in").labels[-5:]
         ('No DR', 'Mild DR', 'Moderate DR', 'Severe DR', 'Proliferative DR')
     """
-    entry = find(name)
-    source = SOURCES[entry.source] if entry.source else None
     location = zoo_location(zoo)
     pin = published(location).get(name)
+    if (
+        pin
+        and name not in WEIGHTS
+        and not location.startswith(HUB)
+        and (bundle := resolve(name, location)).run.get("kind") == "import"
+    ):
+        return _imported(name, bundle, location, pin)
+    entry = find(name)
+    source = SOURCES[entry.source] if entry.source else None
     record: dict[str, Any] = {}
     contract = InputContract(crop=source.crop if source else "center")
     if pin and not location.startswith(HUB):
@@ -97,4 +105,26 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         metrics=(record.get("history") or [{}])[-1].get("valid", {}),
         partial=bool(record.get("reduced")),
         licence="; ".join(f"{data['name']}: {data['terms']}" for data in record.get("data", [])),
+    )
+
+
+def _imported(name: str, bundle: Bundle, location: str, pin: Pin) -> WeightsRecord:
+    """Describe weights of others, from what was recorded when they were imported."""
+    run = bundle.run
+    return WeightsRecord(
+        name=name,
+        arch=bundle.arch,
+        title=f"{bundle.arch}, imported from {run.get('origin') or run.get('address')}",
+        paper_name="",
+        sources=tuple(run.get("seen", ())),
+        init="",
+        labels=bundle.labels if bundle.num_classes else (),
+        task=str(bundle.info.get("task", "")),
+        input=bundle.input,
+        status="imported" if run.get("verified") is not False else "imported, unverified",
+        zoo=location,
+        pin=pin,
+        metrics={},
+        partial=False,
+        licence="; ".join(filter(None, (run.get("licence"), run.get("use")))),
     )

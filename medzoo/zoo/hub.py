@@ -80,6 +80,39 @@ def fetch(repo: str, revision: str | None, *, whole: bool = False) -> Path:
     return folders.pop()
 
 
+def fetch_file(repo: str, file: str | None, revision: str | None, endings: tuple[str, ...]) -> tuple[Path, str]:
+    """Download one file of any repository into the Hub's cache.
+
+    Args:
+        repo: ``org/name``.
+        file: Its path in the repository; ``None`` for the only weights file, safetensors before others.
+        revision: A branch, tag or commit; ``None`` for the newest commit.
+        endings: What a weights file's name ends with, the better forms first.
+
+    Returns:
+        The file, and the commit that it is of.
+
+    Raises:
+        ZooError: It does not exist, access is denied, or the Hub cannot be reached.
+    """
+    where = named(repo, revision)
+    if not constants.HF_HUB_OFFLINE:
+        _reach(where)
+    with explained(where):
+        if file is None:
+            names = HfApi().list_repo_files(repo, revision=revision)
+            by_ending = ([name for name in names if name.endswith(ending)] for ending in endings)
+            found = next((some for some in by_ending if some), [])
+            if len(found) != 1:
+                raise ZooError(
+                    f"{where} holds {len(found)} weights files ({', '.join(found[:5])}); name one: hf://{repo}/FILE"
+                )
+            file = found[0]
+        path = Path(hf_hub_download(repo, file, revision=revision))
+    snapshots = next((parent for parent in path.parents if parent.parent.name == "snapshots"), None)
+    return path, snapshots.name if snapshots else ""
+
+
 def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], *, whole: bool = False) -> Path:
     """Download a repository's bundle and check it; a damaged one is removed and downloaded once more.
 

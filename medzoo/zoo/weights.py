@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from medzoo.core.registry import Registry
-from medzoo.zoo.sources import SOURCES, Source
+from medzoo.zoo.sources import SOURCES
 
 INITS = {"ri": "random", "in": "ImageNet"}
 
@@ -87,31 +86,6 @@ def find(name: str) -> Weights:
     if not timm.is_model(form["arch"]):
         return WEIGHTS[name]
     return Registry("weights", _study(form["arch"]))[name]
-
-
-def list_models(pattern: str = "*", domain: str | None = None) -> list[str]:
-    """List the names of the pretrained weights, in the table's order.
-
-    Args:
-        pattern: A shell pattern, for example ``"*_in"``.
-        domain: Only weights of this source, for example ``"cxr"``.
-
-    Returns:
-        The names; an empty list when none matches.
-
-    Raises:
-        UnknownNameError: There is no such domain.
-
-    Example:
-        >>> list_models("*_in", domain="cxr")
-        ['densenet121_cxr_in']
-    """
-    source: Source | None = SOURCES[domain] if domain else None
-    return [
-        entry.name
-        for entry in WEIGHTS.values()
-        if fnmatchcase(entry.name, pattern) and (source is None or entry.source == source.name)
-    ]
 
 
 def arms(domain: str, arch: str = "densenet121") -> dict[str, str]:
