@@ -28,8 +28,8 @@ class WeightsRecord:
         labels: Output names in the order of the classifier's rows.
         task: The kind of labels; empty for the ImageNet baseline.
         input: The input contract.
-        status: ``"published"``, ``"imported"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by timm"``
-            where the zoo has no copy.
+        status: ``"published"``, ``"imported"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by
+            timm"`` where the zoo has no copy.
         zoo: The zoo that was searched.
         pin: Size and hash of the published file, or ``None``.
         metrics: Validation metrics of the pretraining run; empty without a run.
@@ -74,13 +74,10 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
     """
     location = zoo_location(zoo)
     pin = published(location).get(name)
-    if (
-        pin
-        and name not in WEIGHTS
-        and not location.startswith(HUB)
-        and (bundle := resolve(name, location)).run.get("kind") == "import"
-    ):
-        return _imported(name, bundle, location, pin)
+    if pin and name not in WEIGHTS and not location.startswith(HUB):
+        bundle = resolve(name, location)
+        if bundle.run.get("kind") == "import":
+            return _imported(name, bundle, location, pin)
     entry = find(name)
     source = SOURCES[entry.source] if entry.source else None
     record: dict[str, Any] = {}
