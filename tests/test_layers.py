@@ -15,7 +15,7 @@ TOP = Path(__file__).resolve().parents[1]
 
 # Where an import may stand inside a function: the command lines and what they show without torch, to start fast,
 # and the zoo, whose Hub client reads its settings when it is imported.
-LAZY = {"medzoo.__init__", "medzoo.__main__", "training.__main__"}
+LAZY = {"medzoo.__init__", "medzoo.__main__", "medzoo.importing.fetch", "training.__main__"}
 LAZY_PACKAGES = ("medzoo.cli.", "medzoo.zoo.", "training.commands.")
 
 # The folders, lowest first, as ARCHITECTURE.md shows them; the files beside the folders stand on top.

@@ -35,6 +35,8 @@ def import_weights(
         str | None, typer.Option(help="Of each channel, values scaled to 0..1.", show_default="ImageNet's")
     ] = None,
     crop: Annotated[str | None, typer.Option(help="center or squash.", show_default="center")] = None,
+    crop_share: Annotated[float | None, typer.Option(help="Share of the side that is kept.", show_default="1")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="bilinear or bicubic.", show_default="bilinear")] = None,
     final_activation: Annotated[
         bool | None, typer.Option(help="Whether a ReLU stands before the pooling.", show_default="as in timm")
     ] = None,
@@ -65,6 +67,8 @@ def import_weights(
         mean=_numbers("--mean", mean),
         std=_numbers("--std", std),
         crop=crop,
+        crop_share=crop_share,
+        interpolation=interpolation,
         final_activation=final_activation,
         licence=licence,
         origin=origin,

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from medzoo.cli.options import Json, Zoo, print_json
-from medzoo.zoo.listing import list_models, others
-from medzoo.zoo.weights import WEIGHTS
+from medzoo.zoo.weights import WEIGHTS, study_names
 
 
 def list_weights(
@@ -23,17 +22,21 @@ def list_weights(
     if known:
         titles = _known(pattern)
     else:
-        bundles = others(zoo)
-        titles = {
-            name: WEIGHTS[name].title if name in WEIGHTS else f"{bundles[name].arch}, imported"
-            for name in list_models(pattern, domain, zoo)
-        }
+        titles = {name: WEIGHTS[name].title for name in study_names(pattern, domain)}
+        titles |= _others(pattern, domain, zoo) if zoo else {}
     if as_json:
         print_json([{"name": name, "title": title} for name, title in titles.items()])
         return
     width = max(map(len, titles), default=0)
     for name, title in titles.items():
         typer.echo(f"{name:<{width}}  {title}")
+
+
+def _others(pattern: str, domain: str | None, zoo: str) -> dict[str, str]:
+    from medzoo.zoo.listing import list_models, others
+
+    there = others(zoo)
+    return {name: f"{there[name].arch}, imported" for name in list_models(pattern, domain, zoo) if name in there}
 
 
 def _known(pattern: str) -> dict[str, str]:

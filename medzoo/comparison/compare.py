@@ -8,17 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medzoo.comparison.comparison import DatasetLabels
+from medzoo.comparison.facts import find_facts, has_seen_list
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, ComparedWeights, Run
 from medzoo.comparison.workers import Workers, run_all
+from medzoo.contamination.image_hashes import decode_and_hash
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples
+from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.data.fingerprint import fingerprint
-from medzoo.data.input_spec import common_contract
+from medzoo.data.geometry import Geometry
+from medzoo.data.input_spec import InputContract, common_contract
 from medzoo.data.opening import open_dataset
 from medzoo.data.positive import choose_positive
 from medzoo.finetuning.finetune import finetune
@@ -84,7 +90,7 @@ def compare(
         baseline: The weights that the others are tested against; default ImageNet's, or else the first.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not show it.
         positive: The positive class of a ``binary`` task; default as in ``finetune``, by all images.
-        image_size: Side of the network's input in pixels, the same for all; default the weights', which must agree.
+        image_size: Side of the network's input in pixels, the same for all; default each weight's own.
         cells: A folder where each finished run is kept. With the same folder an interrupted comparison resumes, and
             no run is repeated.
         jobs: Runs at a time.
@@ -112,10 +118,9 @@ def compare(
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
     workers = Workers(jobs, backend, device)
-    contracts = {one.name: open_bundle(one.folder).input for one in compared}
-    contract, notes = common_contract(contracts, image_size)
+    groups, notes = _by_preparation(compared, image_size)
     dataset = open_dataset(data, task)
-    examples = dataset.decode(contract.geometry)
+    examples, hashes = _decode(dataset, groups[0][0], compared)
     if examples is not dataset:  # else it came decoded, at a size of its owner's choice
         examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
@@ -124,8 +129,8 @@ def compare(
     chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
     protocol = Protocol(seeds, chosen, share, tuple(fractions))
     other = "" if positive == examples.classes[-1] else positive
-    grid = make_grid(examples, compared, protocol, strategies, contract.size, options, other)
-    total, finished = len(grid), 0
+    total, finished = sum(1 for _ in protocol.splits(examples.targets, examples.groups)) * len(strategies), 0
+    total *= len(compared)
 
     def on_result(record: dict[str, Any]) -> None:
         nonlocal finished
@@ -135,12 +140,55 @@ def compare(
         end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
         say(f"  {examples.name}: {what}{share}: {end}")
 
-    records = run_all(grid, examples, None if cells is None else Path(cells), workers, on_result)
+    found = []
+    for number, (contract, some) in enumerate(groups):
+        prepared = examples if number == 0 or examples is dataset else dataset.decode(contract.geometry)
+        grid = make_grid(prepared, some, protocol, strategies, contract.size, options, other)
+        found += run_all(grid, prepared, None if cells is None else Path(cells), workers, on_result)
+    place = {one.name: number for number, one in enumerate(compared)}
+    records = sorted(found, key=lambda r: (r["repeat"], r["fold"], r["fraction"], place[r["arm"]]))
     if finished < total:
         say(f"  {examples.name}: {total - finished} of {total} runs were done before")
     if all(record["status"] != DONE for record in records):
         raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive)
+    facts = find_facts(compared, examples, hashes)
+    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
+
+
+def _by_preparation(
+    compared: Sequence[ComparedWeights], image_size: int | None
+) -> tuple[list[tuple[InputContract, list[ComparedWeights]]], tuple[str, ...]]:
+    """Group weights by how their images are prepared: all alike, or each as its maker did where sizes differ.
+
+    Imported weights are always prepared for as their makers did, unless an image size is asked for.
+    """
+    bundles = {one.name: open_bundle(one.folder) for one in compared}
+    contracts = {name: bundle.input for name, bundle in bundles.items()}
+    own = any(bundle.info.get("imported") for bundle in bundles.values())
+    if image_size is not None or not (own or len({one.size for one in contracts.values()}) > 1):
+        contract, notes = common_contract(contracts, image_size)
+        return [(contract, list(compared))], notes
+    groups: dict[Geometry, tuple[InputContract, list[ComparedWeights]]] = {}
+    for one in compared:
+        groups.setdefault(contracts[one.name].geometry, (contracts[one.name], []))[1].append(one)
+    if len(groups) == 1:
+        return list(groups.values()), ()
+    how = "; ".join(
+        f"{', '.join(one.name for one in some)} at {contract.size} px ({contract.crop})"
+        for contract, some in groups.values()
+    )
+    return list(groups.values()), (
+        f"Images are prepared for each as its maker did: {how}. Splits are the same for all.",
+    )
+
+
+def _decode(
+    dataset: ImageDataset[Any], contract: InputContract, compared: Sequence[ComparedWeights]
+) -> tuple[Examples, NDArray[np.uint8] | None]:
+    """Decode a data set, and hash it from the same read where a weight lists what it has seen."""
+    if isinstance(dataset.images, np.ndarray) or not any(map(has_seen_list, compared)):
+        return dataset.decode(contract.geometry), None
+    return decode_and_hash(dataset, contract.geometry)
 
 
 def find_weights(

@@ -120,6 +120,7 @@ class Comparison:
         baseline: The name that the others are tested against.
         rows: Which images count: ``bool [N]``; ``None`` for all.
         positive: The positive class of a ``binary`` task; empty: the last, as before it was recorded.
+        facts: By name of the weights, what stands beside their numbers: area, licence, seen images.
     """
 
     data: DatasetLabels
@@ -127,6 +128,7 @@ class Comparison:
     baseline: str
     rows: NDArray[np.bool_] | None = None
     positive: str = ""
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Computed before: by run, for a single run with its bootstrap, and by table.
     _metrics: dict[str, Mapping[str, float | None]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[str, Metrics] = field(default_factory=dict, init=False, repr=False)
@@ -265,6 +267,7 @@ class Comparison:
             "medzoo": __version__,
             "baseline": self.baseline,
             "positive": self.positive,
+            "facts": {name: dict(texts) for name, texts in self.facts.items()},
             "data": self.data.to_dict(),
             "records": [dict(record) for record in self.records],
         }
@@ -273,7 +276,7 @@ class Comparison:
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
         """Restore a comparison from the result of ``to_dict``."""
         labels, positive = DatasetLabels.from_dict(data["data"]), data.get("positive", "")
-        return cls(labels, data["records"], data["baseline"], positive=positive)
+        return cls(labels, data["records"], data["baseline"], positive=positive, facts=data.get("facts", {}))
 
     def __str__(self) -> str:
         parts = [
@@ -283,7 +286,16 @@ class Comparison:
             f"\nfailed: {r['arm']}, seed {r['repeat']}, fold {r['fold']}: {r['error']}" for r in self.failures
         )
         notes = "".join(f"\nnote: {note}" for note in self.data.notes)
-        return "\n\n".join(parts) + failed + notes
+        return "\n\n".join([*parts, *self._facts_text()]) + failed + notes
+
+    def _facts_text(self) -> list[str]:
+        if not self.facts:
+            return []
+        columns = ("weights", *next(iter(self.facts.values())))
+        rows = [columns, *((name, *texts.values()) for name, texts in self.facts.items())]
+        widths = [min(60, max(len(row[at]) for row in rows)) for at in range(len(columns))]
+        lines = ("  ".join(f"{_cut(cell):<{wide}}" for cell, wide in zip(row, widths, strict=True)) for row in rows)
+        return ["\n".join(line.rstrip() for line in lines)]
 
     def _text(self, strategy: str, fraction: float) -> str:
         rows = self.table(None, strategy, fraction)
@@ -365,3 +377,7 @@ class Comparison:
         differences = [self.value(mine, metric) - self.value(other, metric) for mine, other in pairs]
         estimate, p = corrected_mean(differences, float(np.mean([self._ratio(mine) for mine, _ in pairs])))
         return PairedTest(estimate, p, len(pairs))
+
+
+def _cut(text: str, at: int = 60) -> str:
+    return text if len(text) <= at else text[: at - 1] + "…"

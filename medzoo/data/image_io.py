@@ -35,7 +35,6 @@ SUFFIXES = (
 )
 
 _DRAFT = 2.5  # a fast decode gives at least this many times the size wanted: closer is faster, but less exact
-_RESAMPLE = Image.Resampling.BILINEAR  # Pillow's is antialiased
 
 
 def read_image(
@@ -219,7 +218,8 @@ def _draft(image: Image.Image, geometry: Geometry) -> Box | None:
 def _scale(width: float, height: float, geometry: Geometry) -> tuple[float, float]:
     """By how much each side shrinks or grows."""
     x, y = geometry.width / width, geometry.height / height
-    return (x, y) if geometry.fit == "squash" else (max(x, y), max(x, y))
+    x, y = (x, y) if geometry.fit == "squash" else (max(x, y), max(x, y))
+    return x / geometry.crop_share, y / geometry.crop_share
 
 
 def _fit(image: Image.Image, geometry: Size, box: Box | None = None) -> NDArray[np.uint8]:
@@ -235,5 +235,7 @@ def _fit(image: Image.Image, geometry: Size, box: Box | None = None) -> NDArray[
     x, y = _scale(width, height, geometry)
     left, top = max(0.0, (width - geometry.width / x) / 2), max(0.0, (height - geometry.height / y) / 2)
     part = (left, top, width - left, height - top)
-    small = np.asarray(image.resize((geometry.width, geometry.height), _RESAMPLE, part))
+    small = np.asarray(
+        image.resize((geometry.width, geometry.height), Image.Resampling[geometry.resample.upper()], part)
+    )
     return np.repeat(small[..., None], geometry.channels, axis=2) if small.ndim == 2 else small.copy()

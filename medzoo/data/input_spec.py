@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medzoo.core.errors import InputError
-from medzoo.data.geometry import FITS, Geometry
+from medzoo.data.geometry import FITS, RESAMPLES, Geometry
 
 # Every weight of the zoo is normalised alike, so that a start from ImageNet meets the values it knows.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -23,16 +23,20 @@ class InputContract:
         crop: ``"squash"`` (resize to size x size) or ``"center"`` (short side to size, centre crop).
         mean: Per-channel mean of values scaled to [0, 1]; as many as the network has input channels.
         std: Per-channel standard deviation of values scaled to [0, 1].
+        crop_share: Share of the side that is kept after resizing to size / crop_share; timm's ``crop_pct``.
+        interpolation: ``"bilinear"`` or ``"bicubic"``.
 
     Example:
         >>> InputContract(size=64).geometry
-        Geometry(height=64, width=64, fit='center', channels=3)
+        Geometry(height=64, width=64, fit='center', channels=3, crop_share=1.0, resample='bilinear')
     """
 
     size: int = 224
     crop: str = "center"
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    crop_share: float = 1.0
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         if self.size < 32:
@@ -41,6 +45,11 @@ class InputContract:
             )
         if self.crop not in FITS:
             raise InputError(f"crop {self.crop!r} is not one of {', '.join(FITS)}")
+        if self.interpolation not in RESAMPLES or not 0 < self.crop_share <= 1:
+            raise InputError(
+                f"interpolation {self.interpolation!r} with a crop share of {self.crop_share} is not known; give one of "
+                f"{', '.join(RESAMPLES)}, and a share above 0 and up to 1"
+            )
         if not self.mean or len(self.mean) != len(self.std):
             raise InputError(
                 f"{len(self.mean)} means and {len(self.std)} deviations; give one of each for every channel"
@@ -63,7 +72,7 @@ class InputContract:
                 f"the network takes {self.channels} channels, and images are read as grey or RGB; "
                 "put your channels together and call the model on normalised tensors yourself"
             )
-        return Geometry(self.size, self.size, self.crop, self.channels)
+        return Geometry(self.size, self.size, self.crop, self.channels, self.crop_share, self.interpolation)
 
     def resized(self, size: int | None) -> InputContract:
         """The same contract at another size; unchanged for ``None``."""
@@ -74,8 +83,8 @@ class InputContract:
         return {
             "input_size": [self.channels, self.size, self.size],
             "fixed_input_size": False,
-            "interpolation": "bilinear",
-            "crop_pct": 1.0,
+            "interpolation": self.interpolation,
+            "crop_pct": self.crop_share,
             "crop_mode": self.crop,
             "mean": list(self.mean),
             "std": list(self.std),
@@ -87,6 +96,8 @@ class InputContract:
         return cls(
             size=int(cfg["input_size"][-1]),
             crop=str(cfg.get("crop_mode", "center")),
+            crop_share=float(cfg.get("crop_pct") or 1.0),
+            interpolation=str(cfg.get("interpolation") or "bilinear"),
             mean=tuple(map(float, cfg.get("mean", IMAGENET_MEAN))),
             std=tuple(map(float, cfg.get("std", IMAGENET_STD))),
         )

@@ -78,6 +78,8 @@ def import_weights(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     crop: str | None = None,
+    crop_share: float | None = None,
+    interpolation: str | None = None,
     final_activation: bool | None = None,
     norm_eps: float | None = None,
     licence: str | None = None,
@@ -106,6 +108,8 @@ def import_weights(
         mean: Mean of each channel, of values scaled to [0, 1]; as many as the network has channels.
         std: Standard deviation of each channel, of values scaled to [0, 1].
         crop: ``"squash"`` or ``"center"``.
+        crop_share: Share of the side that is kept after resizing; timm's ``crop_pct``.
+        interpolation: ``"bilinear"`` or ``"bicubic"``.
         final_activation: Whether a DenseNet's last normalisation passes its ReLU before the pooling.
         norm_eps: What batch normalisation adds to variances.
         licence: Terms of the weights.
@@ -128,7 +132,8 @@ def import_weights(
     spec = known.spec if known else ImportSpec()
     spec = spec.with_given(
         arch=arch, model_args=model_args, labels=tuple(labels) if labels is not None else None, task=task,
-        image_size=image_size, mean=_numbers(mean), std=_numbers(std), crop=crop, licence=licence, origin=origin,
+        image_size=image_size, mean=_numbers(mean), std=_numbers(std), crop=crop, crop_share=crop_share,
+        interpolation=interpolation, licence=licence, origin=origin,
         seen=tuple(seen) if seen is not None else None, variant=_variant(spec.variant, final_activation, norm_eps),
     )  # fmt: skip
     with open_checkpoint(fetched.path, member or (known.member if known else None)) as checkpoint:

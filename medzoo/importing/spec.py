@@ -49,7 +49,7 @@ class ImportSpec:
         """Return the same with what a user says instead; ``None`` says nothing."""
         said = {name: value for name, value in given.items() if value is not None}
         contract: dict[str, Any] = {
-            name: said.pop(name) for name in ("mean", "std", "crop", "interpolation") if name in said
+            name: said.pop(name) for name in ("mean", "std", "crop", "crop_share", "interpolation") if name in said
         }
         if "image_size" in said:
             contract["size"] = said.pop("image_size")

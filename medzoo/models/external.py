@@ -81,7 +81,8 @@ def _contract(model: Model) -> InputContract:
     channels = getattr(model.get_submodule(first), "in_channels", len(mean)) if isinstance(first, str) else len(mean)
     if channels != len(mean):  # made with in_chans=, which timm's config does not say
         mean, std = (sum(mean) / len(mean),) * channels, (sum(std) / len(std),) * channels
-    return InputContract(int(config["input_size"][-1]), crop if crop in FITS else "center", mean, std)
+    kept = float(config.get("crop_pct") or 1.0), str(config.get("interpolation") or "bilinear")
+    return InputContract(int(config["input_size"][-1]), crop if crop in FITS else "center", mean, std, *kept)
 
 
 def _kind(model: Model, classifier: str) -> str:

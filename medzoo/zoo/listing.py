@@ -9,7 +9,7 @@ from pathlib import Path
 from medzoo.zoo.bundle import Bundle, open_bundle
 from medzoo.zoo.resolve import HUB, published, zoo_location
 from medzoo.zoo.sources import SOURCES
-from medzoo.zoo.weights import WEIGHTS
+from medzoo.zoo.weights import WEIGHTS, study_names
 
 
 def list_models(pattern: str = "*", domain: str | None = None, zoo: str | Path | None = None) -> list[str]:
@@ -32,9 +32,12 @@ def list_models(pattern: str = "*", domain: str | None = None, zoo: str | Path |
         ['densenet121_cxr_in']
     """
     area = SOURCES[domain].name if domain else None
-    found = {name: entry.source for name, entry in WEIGHTS.items()}
-    found |= {name: str(bundle.info.get("source") or "") for name, bundle in others(zoo).items()}
-    return [name for name, source in found.items() if fnmatchcase(name, pattern) and (area is None or source == area)]
+    added = [
+        name
+        for name, bundle in others(zoo).items()
+        if fnmatchcase(name, pattern) and area in (None, bundle.info.get("source"))
+    ]
+    return study_names(pattern, domain) + added
 
 
 def others(zoo: str | Path | None = None) -> dict[str, Bundle]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from medzoo.core.registry import Registry
 from medzoo.zoo.sources import SOURCES
@@ -86,6 +87,14 @@ def find(name: str) -> Weights:
     if not timm.is_model(form["arch"]):
         return WEIGHTS[name]
     return Registry("weights", _study(form["arch"]))[name]
+
+
+def study_names(pattern: str = "*", domain: str | None = None) -> list[str]:
+    """List the names of the study's weights that match, as ``medzoo.list_models`` does."""
+    area = SOURCES[domain].name if domain else None
+    return [
+        entry.name for entry in WEIGHTS.values() if fnmatchcase(entry.name, pattern) and area in (None, entry.source)
+    ]
 
 
 def arms(domain: str, arch: str = "densenet121") -> dict[str, str]:

@@ -19,7 +19,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +119,7 @@ def _locked(path: Path) -> FileLock:
 
 def _plan(records: Records, geometry: Geometry) -> str:
     """Return a hash of everything that is known before a file is read."""
-    known = [FORMAT, DECODE_VERSION, records.name, records.task, asdict(geometry), records.ids, records.classes]
+    known = [FORMAT, DECODE_VERSION, records.name, records.task, geometry.to_dict(), records.ids, records.classes]
     known += [None if column is None else column.tolist() for column in (records.patients, records.splits)]
     return _short_hash(json.dumps(known), np.ascontiguousarray(records.targets).tobytes())
 
@@ -192,7 +191,7 @@ def _older_images(
     caches: list[Path], records: Records, geometry: Geometry
 ) -> Iterator[tuple[NDArray[np.uint8], str, Stamp]]:
     """Yield images of older caches, made from the same folder in the same way."""
-    same = {"format": FORMAT, "decode_version": DECODE_VERSION, "geometry": asdict(geometry)}
+    same = {"format": FORMAT, "decode_version": DECODE_VERSION, "geometry": geometry.to_dict()}
     same["root"] = str(records.images.root.resolve())
     for folder in caches:
         manifest = read_manifest(folder / "manifest.json")
@@ -227,7 +226,7 @@ def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, p
         "root": str(records.images.root.resolve()),
         "images": len(kept),
         "rejected": len(records) - len(kept),
-        "geometry": asdict(geometry),
+        "geometry": geometry.to_dict(),
         "task": records.task,
         "classes": records.classes,
         "counts": some.counts(),

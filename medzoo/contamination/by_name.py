@@ -1,0 +1,59 @@
+"""Seen in pretraining by the data set's name, where neither hashes nor lists of images exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+# Data sets that hold images of others, and other names of one, by what both are called below.
+_PARTS = {
+    "covid19radiography": ("rsnapneumonia", "chestxray14"),
+    "rsnapneumonia": ("chestxray14",),
+    "nih": ("chestxray14",),
+    "nihchestxray14": ("chestxray14",),
+    "cxr8": ("chestxray14",),
+    "chestxray8": ("chestxray14",),
+    "kather2016": ("kather100k",),
+    "crcvalhe7k": ("kather100k",),
+    "diabeticretinopathydetection": ("eyepacs",),
+    "eyepacsequalized": ("eyepacs",),
+}
+
+
+def seen_by_name(name: str, patients: Iterable[str] | None, trained_on: Sequence[str]) -> list[str]:
+    """List the data sets of a pretraining that a user's data is said to be from.
+
+    Args:
+        name: What the user's data set is called.
+        patients: Its patient ids, perhaps with the name of the data set that gave them (``chestxray14:5288``).
+        trained_on: What the weights were trained on.
+
+    Returns:
+        Those of ``trained_on`` that the name, a patient's prefix, or a data set known to hold their images speaks for.
+
+    Example:
+        >>> seen_by_name("COVID-19_Radiography", None, ["chestxray14", "padchest"])
+        ['chestxray14']
+    """
+    prefixes = {patient.partition(":")[0] for patient in patients or () if ":" in patient}
+    said = {_plain(one) for one in (name, *prefixes)}
+    for one in list(said):
+        said.update(part for known, parts in _PARTS.items() if known in one for part in parts)
+    return [one for one in trained_on if any(_plain(one) in other or other == _plain(one) for other in said if other)]
+
+
+def name_note(weights: str, trained_on: Sequence[str], found: Sequence[str]) -> str:
+    """Say what a match by name means; empty where there is none.
+
+    Example:
+        >>> name_note("xrv-all", ["chestxray14"], ["chestxray14"])
+        'xrv-all was trained on chestxray14, and these images are said to be from it: its numbers may be too good.'
+    """
+    if not found:
+        return ""
+    sets = ", ".join(found)
+    return f"{weights} was trained on {sets}, and these images are said to be from it: its numbers may be too good."
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
