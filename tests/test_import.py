@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tarfile
 import types
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,15 @@ import numpy as np
 import pytest
 import timm
 import torch
+from faulty_server import Answer, Server
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import medzoo
+from medzoo.__main__ import main
+from medzoo.comparison.result import ComparisonResult
+from medzoo.core.cache import cache_folder
 from medzoo.core.errors import MedzooError, ZooError
 from medzoo.importing.import_weights import Imported, import_weights
 from medzoo.importing.known import KNOWN
@@ -384,3 +391,142 @@ def test_the_table_of_known_weights_is_whole() -> None:
         assert not entry.sha256 or len(entry.sha256) == 64, entry.name
         assert timm.is_model(entry.spec.arch), entry.name
     assert [len(KNOWN[name].spec.labels) for name in ("xrv-all", "xrv-rsna", "kimianet")] == [18, 18, 30]
+
+
+# ---- from a publisher's server
+
+
+def served(tmp_path: Path) -> bytes:
+    chexnet(network(), tmp_path / "served.pth.tar")
+    return (tmp_path / "served.pth.tar").read_bytes()
+
+
+def test_a_download_that_breaks_resumes_and_is_kept(tmp_path: Path) -> None:
+    body = served(tmp_path)
+    with Server({"/w/model.pth.tar": [Answer(body, cut=1_000_000), Answer(body)]}) as server:
+        url = server.url("/w/model.pth.tar")
+        found = import_weights(url, to=tmp_path / "zoo", name="a", task="multilabel")
+        assert [headers.get("Range") for headers in server.headers("/w/model.pth.tar")] == [None, "bytes=1000000-"]
+        again = import_weights(url, to=tmp_path / "zoo", name="b", task="multilabel")
+        assert len(server.requests) == 2 and again.sha256 == found.sha256  # the second import asked nobody
+    assert open_bundle(found.folder).run["address"] == url
+
+
+def test_a_file_that_changed_since_its_first_import_is_refused(tmp_path: Path) -> None:
+    body = served(tmp_path)
+    torch.save(network(seed=7).state_dict(), tmp_path / "other.pth")
+    with Server(
+        {"/model.pth.tar": [Answer(body), Answer((tmp_path / "other.pth").read_bytes(), etag='"two"')]}
+    ) as server:
+        url = server.url("/model.pth.tar")
+        import_weights(url, to=tmp_path / "zoo", name="a", task="multilabel")
+        shutil.rmtree(cache_folder() / "downloads")
+        with pytest.raises(ZooError, match="recorded at the first import"):
+            import_weights(url, to=tmp_path / "zoo", name="b", task="multilabel")
+    assert not (tmp_path / "zoo" / "b").exists()
+
+
+def test_a_known_entry_is_held_to_its_published_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server({"/x.pt": [Answer(served(tmp_path))]}) as server:
+        entry = replace(KNOWN["xrv-all"], file=server.url("/x.pt"))
+        monkeypatch.setattr("medzoo.importing.import_weights.KNOWN", {"xrv-all": entry})
+        with pytest.raises(ZooError, match="published is 56524913"):
+            import_weights("xrv-all", to=tmp_path / "zoo")
+
+
+def test_a_login_page_in_place_of_the_file_is_said_and_not_kept(tmp_path: Path) -> None:
+    page = b"<!DOCTYPE html><html><body>please log in</body></html>"
+    with Server({"/m.pth": [Answer(page, etag='"page"'), Answer(served(tmp_path))]}) as server:
+        with pytest.raises(ZooError, match="web page"):
+            import_weights(server.url("/m.pth"), to=tmp_path / "zoo", name="a", task="multilabel")
+        import_weights(server.url("/m.pth"), to=tmp_path / "zoo", name="a", task="multilabel")
+
+
+# ---- beside others
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zoo of three small networks of different makers: sizes, channels and ranges differ."""
+    top = tmp_path_factory.mktemp("mixed")
+    for name, channels, seed in (("grey", 1, 1), ("colour", 3, 2)):
+        torch.manual_seed(seed)
+        model = timm.create_model("test_resnet", num_classes=2, in_chans=channels)
+        torch.save(model.state_dict(), top / f"{name}.pth")
+    common: dict[str, Any] = {"to": top / "zoo", "arch": "test_resnet", "task": "multilabel", "labels": ["a", "b"]}
+    import_weights(top / "grey.pth", **common, image_size=48, mean=[0.5], std=[1 / 2048], seen=["chestxray14"])
+    import_weights(top / "colour.pth", **common, image_size=32, crop="squash", licence="MIT")
+    return top / "zoo"
+
+
+def pictures(top: Path, name: str = "pictures") -> Path:
+    rng = np.random.default_rng(0)
+    for label in ("dark", "light"):
+        (top / name / label).mkdir(parents=True)
+        for number in range(8):
+            values = rng.integers(0, 100, (60, 50)) + (120 if label == "light" else 0)
+            Image.fromarray(values.astype(np.uint8)).save(top / name / label / f"{number}.png")
+    return top / name
+
+
+def test_compare_prepares_images_for_each_as_its_maker_did(mixed: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"folds": 2, "epochs": 1, "batch_size": 8, "strategies": "linear_probe", "device": "cpu"}
+    found = medzoo.compare(pictures(tmp_path), zoo=mixed, **options)
+    assert sorted(found.arms) == ["colour", "grey"]
+    assert {record["weight"]: record["image_size"] for record in found.records} == {"grey": 48, "colour": 32}
+    rows = {arm: sorted(map(tuple, (record["rows"] for record in found.runs(arm)))) for arm in found.arms}
+    assert rows["grey"] == rows["colour"]  # paired: the same images in the same folds
+    text = str(found)
+    assert "as its maker did" in text and "licence" in text and "MIT" in text
+    assert ComparisonResult.from_dict(found.to_dict()).facts == found.facts
+
+
+def test_recommend_and_finetune_take_imported_weights_by_name(mixed: Path, tmp_path: Path) -> None:
+    data = pictures(tmp_path, "ChestX-ray14")
+    ranking = medzoo.recommend(data, zoo=mixed, folds=2, device="cpu")
+    assert {one.weights for one in ranking.candidates} == {"grey", "colour"}
+    assert any("grey was trained on chestxray14" in note for note in ranking.notes)
+    report = medzoo.finetune("grey", data, zoo=mixed, strategy="linear_probe", device="cpu", batch_size=8)
+    assert any("grey was trained on chestxray14" in note for note in report.data["notes"])
+
+
+def test_imported_weights_are_listed_and_described(mixed: Path) -> None:
+    assert medzoo.list_models(zoo=mixed)[-2:] == ["colour", "grey"]
+    found = medzoo.get_weights("colour", mixed)
+    assert (found.status, found.labels, found.licence) == ("imported", ("a", "b"), "MIT")
+    assert medzoo.get_weights("grey", mixed).sources == ("chestxray14",)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet", num_classes=2).state_dict(), tmp_path / "my_model.pth")
+
+    def run(*words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["medzoo", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        caught = capsys.readouterr()
+        return int(stopped.value.code or 0), caught.out + caught.err
+
+    zoo, words = tmp_path / "zoo", ("--as", "lab_cxr", "--arch", "test_resnet", "--licence", "ours")
+    code, text = run("import", tmp_path / "my_model.pth", "--to", zoo, *words)
+    assert code == 2 and "--task" in text
+    code, text = run(
+        "import", tmp_path / "my_model.pth", "--to", zoo, *words, "--task", "binary", "--labels", "no, yes"
+    )
+    assert code == 0 and "lab_cxr: test_resnet, 2 outputs" in text
+    assert run("list", "--zoo", zoo)[1].splitlines()[-1].split() == ["lab_cxr", "test_resnet,", "imported"]
+    assert run("verify", "lab_cxr", "--zoo", zoo)[0] == 0
+    code, text = run("list", "--known")
+    assert code == 0 and "xrv-all" in text and "unverified" in text
+
+
+def test_a_file_downloaded_by_hand_takes_the_facts_of_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="--like radimagenet-keras"):
+        import_weights("radimagenet-keras", to=tmp_path / "zoo")
+    file = tmp_path / "RadImageNet-DenseNet121_notop.h5"
+    keras_file(network(), file)
+    found = import_weights(file, to=tmp_path / "zoo", like="radimagenet-keras", task="multiclass")
+    assert found.name == "radimagenet-keras" and found.verified is False
+    run = open_bundle(found.folder).run
+    assert run["seen"] == ["radimagenet"] and any("1.001e-05" in step or "0.00001001" in step for step in run["steps"])

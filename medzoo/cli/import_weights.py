@@ -19,6 +19,7 @@ def import_weights(
     name: Annotated[
         str | None, typer.Option("--as", help="What they are called.", show_default="the file's name")
     ] = None,
+    like: Annotated[str | None, typer.Option(help="The known weights that a downloaded file is.")] = None,
     arch: Annotated[str | None, typer.Option(help="timm's architecture.", show_default="by the tensors")] = None,
     model_arg: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="What else timm needs to build it; again for each.")
@@ -59,6 +60,7 @@ def import_weights(
         source,
         to=to,
         name=name,
+        like=like,
         arch=arch,
         model_args=dict(map(_pair, model_arg or ())) or None,
         labels=None if labels is None else [label.strip() for label in labels.split(",")],
@@ -78,7 +80,7 @@ def import_weights(
         overwrite=overwrite,
     )
     if record:
-        record_real_file(source, found.folder, found.sha256)
+        record_real_file(like or source, found.folder, found.sha256)
     if as_json:
         print_json(vars(found))
         return

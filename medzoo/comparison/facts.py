@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.comparison.runs import ComparedWeights
-from medzoo.contamination.by_name import seen_by_name
+from medzoo.contamination.by_name import seen_by_name, trained_on
 from medzoo.contamination.image_hashes import named_patients
 from medzoo.contamination.result import audit_records
 from medzoo.contamination.seen_images import SEEN, read_seen
@@ -58,9 +58,8 @@ def _seen(bundle: Bundle, examples: Examples, hashes: NDArray[np.uint8] | None) 
     if hashes is not None and (bundle.folder / SEEN).is_file():
         found = audit_records(hashes, named_patients(examples.name, examples.patients), read_seen(bundle.folder / SEEN))
         return f"{int(found.seen.sum()):,} of {len(examples):,} images"
-    trained_on = [str(name) for name in bundle.run.get("seen") or bundle.info.get("sources") or ()]
     patients = None if examples.patients is None else examples.patients.tolist()
-    by_name = seen_by_name(examples.name, patients, trained_on)
+    by_name = seen_by_name(examples.name, patients, trained_on(bundle))
     if by_name:
         return f"by name: {', '.join(by_name)}"
-    return "none by name" if trained_on else "not known"
+    return "none by name" if trained_on(bundle) else "not known"

@@ -47,7 +47,7 @@ class InputContract:
             raise InputError(f"crop {self.crop!r} is not one of {', '.join(FITS)}")
         if self.interpolation not in RESAMPLES or not 0 < self.crop_share <= 1:
             raise InputError(
-                f"interpolation {self.interpolation!r} with a crop share of {self.crop_share} is not known; give one of "
+                f"interpolation {self.interpolation!r} with a crop share of {self.crop_share} is unknown; give one of "
                 f"{', '.join(RESAMPLES)}, and a share above 0 and up to 1"
             )
         if not self.mean or len(self.mean) != len(self.std):
@@ -104,13 +104,14 @@ class InputContract:
 
 
 def common_contract(
-    contracts: Mapping[str, InputContract], image_size: int | None = None
+    contracts: Mapping[str, InputContract], image_size: int | None = None, *, own: bool = False
 ) -> tuple[InputContract, tuple[str, ...]]:
     """One way to bring images to size, so that weights are compared on the same pixels: that of the first.
 
     Args:
         contracts: What each weight expects, by the name a reader knows it by; at least one.
         image_size: Side in pixels, the same for all; default the weights', which must agree.
+        own: Each weight gets its images at its own size: the contract returned is the first one's.
 
     Returns:
         The contract, and a note where the weights crop in different ways.
@@ -123,6 +124,10 @@ def common_contract(
         >>> common_contract(both, image_size=64)[1]
         ('Images are brought to size as one takes them (squash), for all weights alike.',)
     """
+    if own:
+        sides = ", ".join(f"{name} {contract.size}" for name, contract in contracts.items())
+        first = next(iter(contracts.values()))
+        return first, (f"Images are prepared for each as its maker did: {sides} pixels.",)
     sizes = sorted({contract.size for contract in contracts.values()})
     if image_size is None and len(sizes) > 1:
         raise InputError(

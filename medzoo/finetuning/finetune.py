@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medzoo.contamination.audit import seen_by
+from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.holdout import hold_out, open_validation
@@ -140,6 +141,7 @@ def finetune(
         examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
+    examples = replace(examples, notes=(*examples.notes, *seen_notes(model, dataset, zoo)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(~held_out), positive)
     examples = replace(examples, notes=(*examples.notes, *([note] if note else [])))
     match_head(network, examples, head, seed, only=chosen.head)

@@ -70,6 +70,7 @@ def import_weights(
     *,
     to: str | Path,
     name: str | None = None,
+    like: str | None = None,
     arch: str | None = None,
     model_args: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
@@ -100,6 +101,8 @@ def import_weights(
         to: The folder zoo that the bundle goes into; made where missing.
         name: What the weights are called from now on: lower-case letters, digits, ``.``, ``_`` and ``-``; default the
             known weights' own name, or the file's.
+        like: For a file that was downloaded by hand: the known weights that it is, whose facts are taken. A file with a
+            known hash needs no word.
         arch: timm's name of the architecture; default what names and shapes of the tensors tell.
         model_args: What else timm needs to build it, for example ``{"init_values": 1e-5}``.
         labels: Names of the outputs, in the order of the classifier's rows; an empty one leaves an output out.
@@ -126,9 +129,12 @@ def import_weights(
         MedzooError: The name is taken or is none, or an option is missing that the file does not tell.
         ZooError: The file cannot be fetched or read, is not the published one, or does not fit its architecture.
     """
-    known = KNOWN.get(str(source))
+    known = KNOWN[like] if like else KNOWN.get(str(source))
     called = _checked_name(name or (known.name if known else _name_of(source)), Path(to), overwrite)
-    fetched = fetch(known.file if known else source, known.sha256 if known else "")
+    if known and not like and not known.file:
+        raise ZooError(f"{known.name} cannot be downloaded by a program: {known.steps}")
+    fetched = fetch(known.file if known and not like else source, known.sha256 if known else "")
+    known = known or next((one for one in KNOWN.values() if one.sha256 == fetched.sha256), None)
     spec = known.spec if known else ImportSpec()
     spec = spec.with_given(
         arch=arch, model_args=model_args, labels=tuple(labels) if labels is not None else None, task=task,

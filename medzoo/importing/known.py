@@ -171,7 +171,7 @@ _MAE = replace(
     input=InputContract(mean=(0.5056,) * 3, std=(0.252,) * 3),
     notes=(),
 )
-_DRIVE = "open {} in a browser, download the file, then: medzoo import FILE --as {} --to ZOO"
+_DRIVE = "open {} in a browser, download the file, then: medzoo import FILE --like {} --to ZOO"
 _CHEST = [
     KnownWeights(
         "chexnet-arnoweng",
@@ -377,7 +377,7 @@ _FUNDUS = [
         ),
         "e1e4f66a1b792eeb6e2efaf158f33be35c8255f36b3d17ed67cd5129da246485",
         steps="ask for access at https://huggingface.co/YukunZhou/RETFound_mae_natureCFP, download the file, then: "
-        "medzoo import FILE --as retfound --arch vit_large_patch16_224 --to ZOO",
+        "medzoo import FILE --like retfound --to ZOO",
     ),
 ]
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.data.dataset import Examples
 from medzoo.data.input_spec import InputContract, common_contract
@@ -60,7 +61,7 @@ def recommend(
         data: A labelled data set of any form that ``finetune`` takes.
         weights: Names or bundle folders; default: every available weight of the zoo.
         task: As in ``finetune``.
-        image_size: Side of the networks' input in pixels, the same for all; default the weights', which must agree.
+        image_size: Side of the networks' input in pixels, the same for all; default each weight's own.
         folds: Folds of the cross-validation, at least 2.
         seed: Folds and resamples.
         batch_size: Images at a time.
@@ -81,12 +82,19 @@ def recommend(
         raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
     started = time.perf_counter()
     contracts, unavailable = _available(weights, zoo)
-    contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
-    examples = _labelled(open_dataset(data, task).decode(contract.geometry))
+    own = image_size is None and len({one.size for one in contracts.values()}) > 1
+    contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size, own=own)
+    dataset = open_dataset(data, task)
+    decoded = {contract.geometry: _labelled(dataset.decode(contract.geometry))}
+    examples = decoded[contract.geometry]
     results: list[tuple[Candidate, NDArray[np.float32]]] = []
     for weight in contracts:
         begun = time.perf_counter()
-        model = create_model(weight, zoo=zoo, image_size=contract.size)
+        mine = contracts[weight] if own else contract
+        if mine.geometry not in decoded:
+            decoded = {mine.geometry: _labelled(dataset.decode(mine.geometry))}
+        examples = decoded[mine.geometry]
+        model = create_model(weight, zoo=zoo, image_size=mine.size)
         candidate, found = _score(str(weight), model, examples, folds, seed, batch_size, device)
         results.append((replace(candidate, seconds=time.perf_counter() - begun), found))
     metric = primary(examples.task)
@@ -110,7 +118,11 @@ def recommend(
             "device": str(best_device(device)),
         },
         seconds=time.perf_counter() - started,
-        notes=(*notes, *_patients_note(examples)),
+        notes=(
+            *notes,
+            *_patients_note(examples),
+            *(note for one in contracts for note in seen_notes(one, dataset, zoo)),
+        ),
     )
 
 
