@@ -14,7 +14,7 @@ import torch
 
 from medzoo._version import __version__
 from medzoo.core.atomic import write_json, write_text
-from medzoo.core.errors import MedzooError, UnknownNameError
+from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.importing.card import import_card
 from medzoo.importing.checkpoint import open_checkpoint
 from medzoo.importing.convert import Converted, convert
@@ -86,6 +86,7 @@ def import_weights(
     licence: str | None = None,
     origin: str | None = None,
     seen: Sequence[str] | None = None,
+    area: str | None = None,
     prefix: str | None = None,
     member: str | None = None,
     overwrite: bool = False,
@@ -118,6 +119,7 @@ def import_weights(
         licence: Terms of the weights.
         origin: Where they come from, for card and record; default ``source``.
         seen: Data sets that they were trained on.
+        area: What kind of images: ``cxr``, ``hwsi``, ``efi``, or another word.
         prefix: What stands before the tensors' names, where the file holds several networks.
         member: Which file of an archive.
         overwrite: Replace weights of the same name.
@@ -139,7 +141,7 @@ def import_weights(
     spec = spec.with_given(
         arch=arch, model_args=model_args, labels=tuple(labels) if labels is not None else None, task=task,
         image_size=image_size, mean=_numbers(mean), std=_numbers(std), crop=crop, crop_share=crop_share,
-        interpolation=interpolation, licence=licence, origin=origin,
+        interpolation=interpolation, licence=licence, origin=origin, area=area,
         seen=tuple(seen) if seen is not None else None, variant=_variant(spec.variant, final_activation, norm_eps),
     )  # fmt: skip
     with open_checkpoint(fetched.path, member or (known.member if known else None)) as checkpoint:
