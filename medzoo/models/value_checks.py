@@ -16,27 +16,28 @@ MAX_VARIANCE = 1e6
 MAX_MEAN = 1e4
 
 
-def check_values(tensors: Mapping[str, Tensor], origin: Path) -> None:
+def check_values(tensors: Mapping[str, Tensor], origin: Path, dtype: str = "float32") -> None:
     """Refuse values that no successful training gives.
 
     Args:
         tensors: A state dict.
         origin: Its file, for the error.
+        dtype: The type of kernels and matrices, ``"float32"`` or ``"float16"``; vectors are always float32.
 
     Raises:
         ZooError: A value is not finite or not of a float or counter type, or a batch-norm statistic is implausible;
             the first such tensors are named.
     """
-    wrong = [f"{key:.80} {what}" for key, what in _wrong(tensors)]
+    wrong = [f"{key:.80} {what}" for key, what in _wrong(tensors, getattr(torch, dtype))]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ZooError(f"{origin} is not sound: {'; '.join(wrong[:3])}{more}. Download it again, or retrain")
 
 
-def _wrong(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+def _wrong(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> Iterator[tuple[str, str]]:
     for key, value in tensors.items():
         counter = key.endswith("num_batches_tracked")
-        if value.dtype != (torch.int64 if counter else torch.float32):
+        if value.dtype != (torch.int64 if counter else dtype if value.ndim > 1 else torch.float32):
             yield key, f"is {value.dtype}"
         elif not value.numel():
             yield key, "is empty"
