@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from click.testing import Result
 from hub_server import Fault, Hub, Repo, connected
 from makers import make_run
 from safetensors.torch import load_file, save_file
@@ -226,7 +226,7 @@ def test_a_decision_is_recorded_once_and_published_with_the_weight(
     monkeypatch.setattr("training.publishing.publish.PINS", pins)
     command = ["publish", name, "--work", str(tmp_path), "--to", ZOO, "--send"]
 
-    def ran(*words: str) -> Result:
+    def ran(*words: str) -> Any:
         return CliRunner().invoke(app, [*command, *words])
 
     assert isinstance(ran().exception, ZooError)
