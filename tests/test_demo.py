@@ -17,7 +17,7 @@ from training.publishing.publish import publish
 
 def test_the_tiles_are_few_small_and_attributed() -> None:
     target = DATASETS[demo.TARGET]
-    records = target.read(demo.TILES / target.folders[0]).records
+    records = target.read(demo.TILES / target.folders[0])
     assert len(records) == 72
     assert set(records.counts().values()) == {8}
     files = [file for file in demo.TILES.rglob("*") if file.is_file()]
