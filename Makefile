@@ -1,5 +1,5 @@
 # Two commands set everything up on a machine that has Python (3.11 to 3.14) and make:
-#   make demo    install, then run the whole pipeline on synthetic images
+#   make demo    install, then run the whole pipeline: pretraining on drawings, fine-tuning on real tissue
 #   make test    install, then lint, type-check, and run the fast tests and the docstring examples
 PYTHON ?= python3
 BIN := .venv/bin

@@ -20,6 +20,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     monkeypatch.setenv("MEDZOO_CACHE", str(home / "medzoo"))
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setattr("medzoo.zoo.preview.PREVIEW", home / "preview")
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def _entry(weights: _Weights) -> _Callable[..., _Model]:
         pretrained: False leaves random initial values.
         num_classes: Outputs of a new head; None keeps the pretrained ones: {outputs}.
         **options: Of medzoo.create_model: head ("mlp" or "linear"), image_size, in_chans, truncate, features_only,
-            freeze, and zoo (a folder, or hf://org; default the environment's MEDZOO_ZOO).
+            freeze, and zoo (a folder, or hf://org; default the environment's MEDZOO_ZOO, else the Hub, else preview/).
     """
     return load
 

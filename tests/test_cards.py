@@ -29,7 +29,7 @@ from medzoo.zoo.weights import WEIGHTS
 from training.__main__ import app
 from training.pretraining.corpus import Corpus, Slice
 from training.pretraining.validation import validate
-from training.publishing.card import CARDS, EVIDENCE, card, write_cards
+from training.publishing.card import CARDS, card, repository_evidence, write_cards
 from training.publishing.card_check import check_card
 from training.publishing.evidence import Evidence, read_evidence, transfers
 from training.publishing.gallery import write_site
@@ -97,8 +97,11 @@ def evidence() -> Evidence:
     return Evidence({NAME: record()}, [outcome()], {NAME: {"deepdrid": {"counts": counts}}})
 
 
-def test_the_cards_in_the_repository_are_what_the_tables_and_the_evidence_say(tmp_path: Path) -> None:
-    made = write_cards(tmp_path, read_evidence(EVIDENCE))
+def test_the_cards_in_the_repository_are_what_the_tables_and_the_evidence_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medzoo.zoo.preview.PREVIEW", CARDS.parent / "preview")
+    made = write_cards(tmp_path, repository_evidence())
     assert {file.name for file in made} == {file.name for file in CARDS.glob("*.md")}
     for file in made:
         assert (CARDS / file.name).read_text() == file.read_text(), f"run: python -m training card ({file.name})"

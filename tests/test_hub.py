@@ -146,10 +146,29 @@ def test_a_cache_that_timm_filled_is_completed_on_demand(hub: Hub) -> None:
 
 def test_another_organisation_holds_nothing(hub: Hub) -> None:
     assert published("hf://others") == {}
-    with pytest.raises(ZooError, match=rf"{NAME} is not published yet in hf://others\. Make it with"):
+    with pytest.raises(ZooError, match=rf"{NAME} is not published yet in hf://others\. Three ways"):
         resolve(NAME, "hf://others")
     with pytest.raises(ZooError, match="hf://a/b names no organisation"):
         resolve(NAME, "hf://a/b")
+
+
+def test_info_tells_of_the_run_without_the_weights(hub: Hub) -> None:
+    record = medzoo.get_weights(NAME, ZOO)
+    assert (record.status, record.partial, record.reduced) == ("published", True, ("a test",))
+    assert record.metrics["hwsi"]["auroc"] == 0.1
+    assert (record.licence, record.input.size) == ("breakhis: CC BY 4.0", 32)
+    assert not [request for request in hub.requests if "model.safetensors" in request]
+    hub.requests.clear()
+    assert medzoo.get_weights(NAME, ZOO) == record
+    assert hub.requests == [], "cached"
+
+
+def test_info_without_a_network_says_what_it_does_not_know(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    record = medzoo.get_weights(NAME, ZOO)
+    assert (record.status, record.partial, record.metrics) == ("published", None, {})
+    assert "config.json of zoo/" in record.note
+    assert "HF_HUB_OFFLINE is set" in record.note
 
 
 # ---- refused

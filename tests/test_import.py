@@ -515,7 +515,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         "import", tmp_path / "my_model.pth", "--to", zoo, *words, "--task", "binary", "--labels", "no, yes"
     )
     assert code == 0 and "lab_cxr: test_resnet, 2 outputs" in text
-    assert run("list", "--zoo", zoo)[1].splitlines()[-1].split() == ["lab_cxr", "test_resnet,", "imported"]
+    assert run("list", "--zoo", zoo)[1].splitlines()[-1].split() == ["lab_cxr", "imported", "test_resnet"]
     assert run("verify", "lab_cxr", "--zoo", zoo)[0] == 0
     code, text = run("list", "--known")
     assert code == 0 and "xrv-all" in text and "unverified" in text

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -203,13 +206,62 @@ def test_a_hub_that_holds_something_else_afterwards(
 # ---- may it be published?
 
 
-def test_kaggles_rules_keep_a_weight_in_folder_zoos(hub: Hub, tmp_path: Path) -> None:
+def test_unclear_terms_ask_for_a_decision(hub: Hub, tmp_path: Path) -> None:
     name = "test_resnet_efi_ri"
     make_run(name, tmp_path)
-    with pytest.raises(ZooError, match=r"made from EyePACS .*whose terms \(Kaggle .* are not known to let weights"):
+    with pytest.raises(ZooError, match=r"made from EyePACS .*Kaggle .* --accept-terms eyepacs goes on") as caught:
         plan(name, tmp_path, ZOO)
+    assert str(caught.value).count("\n") <= 1
     assert "EyePACS" in (publish(name, tmp_path, tmp_path / "zoo") / "LICENSE").read_text()
+    assert "accepted" not in (tmp_path / "zoo" / name / "README.md").read_text()
     assert hub.requests == []
+
+
+def test_a_decision_is_recorded_once_and_published_with_the_weight(
+    hub: Hub, tmp_path: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "test_resnet_efi_ri"
+    run = make_run(name, tmp_path)
+    monkeypatch.setattr("training.publishing.terms._user", lambda: "A. Owner")
+    monkeypatch.setattr("training.publishing.publish.PINS", pins)
+    command = ["publish", name, "--work", str(tmp_path), "--to", ZOO, "--send"]
+
+    def ran(*words: str) -> Any:
+        return CliRunner().invoke(app, [*command, *words])
+
+    assert isinstance(ran().exception, ZooError)
+    assert not hub.repos
+    assert ran("--accept-terms", "eyepacs").exit_code == 0
+    files = hub.repos[f"zoo/{name}"].commits[read_pins(pins)[name].revision]
+    (accepted,) = json.loads(files["run.json"])["accepted_terms"]
+    assert accepted == {
+        "data_set": "eyepacs",
+        "terms": "Kaggle competition rules; registration needed",
+        "by": "A. Owner",
+        "at": accepted["at"],
+    }
+    when = datetime.fromisoformat(accepted["at"])
+    assert timedelta(0) <= datetime.now(UTC) - when < timedelta(minutes=5)
+    card_text = " ".join(files["README.md"].decode().split())
+    assert f"accepted for publication by A. Owner on {when:%Y-%m-%d}" in card_text
+    assert "accepted_terms" not in json.loads((run / "run.json").read_text()), "the run's own record stays as it was"
+    before = dict(hub.repos[f"zoo/{name}"].commits)
+    assert ran().exit_code == 0, "it is asked once"
+    assert hub.repos[f"zoo/{name}"].commits == before
+
+
+def test_the_name_that_git_knows_is_recorded(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(work)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "config", "user.name", "G. Owner"], check=True)
+    assert "terms of breakhis (CC BY 4.0) accepted for publication by G. Owner on" in str(
+        plan(NAME, work, ZOO, accepted=["breakhis"])
+    )
+
+
+def test_terms_of_another_data_set_are_a_mistake(work: Path) -> None:
+    with pytest.raises(UnknownNameError, match=f"no data set of {NAME} named 'eyepacs'"):
+        plan(NAME, work, ZOO, accepted=["eyepacs"])
 
 
 def test_the_sets_really_used_decide(work: Path) -> None:
@@ -217,7 +269,7 @@ def test_the_sets_really_used_decide(work: Path) -> None:
     record = json.loads(path.read_text())
     record["data"][0]["name"] = "lc25000_colon"
     path.write_text(json.dumps(record))
-    with pytest.raises(ZooError, match="made from LC25000, colon part, whose terms"):
+    with pytest.raises(ZooError, match=r"made from LC25000, colon part \(terms: .*--accept-terms lc25000_colon"):
         plan(NAME, work, ZOO)
     record["data"][0]["name"] = "mine"
     path.write_text(json.dumps(record))

@@ -88,7 +88,7 @@ def test_an_empty_zoo(tmp_path: Path) -> None:
 
 
 def test_a_weight_that_nobody_published_yet_says_how_to_make_it() -> None:
-    with pytest.raises(ZooError, match=r"densenet121_all_in is not published yet\. Make it with"):
+    with pytest.raises(ZooError, match=r"densenet121_all_in is not published yet\. Three ways"):
         resolve("densenet121_all_in")
 
 

@@ -96,11 +96,11 @@ app.command()(study_command.study)
 @app.command()
 def demo(
     work: Annotated[Path, typer.Option(help="Everything goes here.")] = Path("demo"),
-    images: Annotated[int, typer.Option(help="Synthetic images of each data set.")] = 120,
+    images: Annotated[int, typer.Option(help="Synthetic images of each data set of pretraining.")] = 120,
     image_size: Size = 32,
     imagenet_weights: ImageNet = None,
 ) -> None:
-    """Run the whole pipeline on synthetic images: prepare, pretrain, publish, fine-tune, report."""
+    """Run the whole pipeline: pretrain and publish on synthetic images; fine-tune and report on real tissue tiles."""
     from training.commands.demo import demo as run_demo
 
     run_demo(work, images=images, image_size=image_size, imagenet_weights=imagenet_weights)

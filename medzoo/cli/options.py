@@ -12,7 +12,9 @@ import typer
 
 Zoo = Annotated[
     str | None,
-    typer.Option(help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's, on the Hub"),
+    typer.Option(
+        help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's on the Hub, else preview/"
+    ),
 ]
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of pretrained weights; default all of the zoo.")

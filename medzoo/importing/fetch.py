@@ -94,7 +94,7 @@ def _from_hub(address: str) -> Fetched:
     match = _HUB.fullmatch(address)
     if match is None:
         raise ZooError(f"{address} is no place on the Hub; write hf://org/repo[@revision][/file]")
-    path, revision = hub.fetch_file(match["repo"], match["file"], match["revision"], _WEIGHTS)
+    path, revision = hub.fetch_weights_file(match["repo"], match["file"], match["revision"], _WEIGHTS)
     return Fetched(path, address, revision, sha256_of(path.resolve()))
 
 

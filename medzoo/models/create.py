@@ -56,7 +56,8 @@ def create_model(
             detection: of DenseNet-121 64, 256, 512, 1024 and 1024 channels at strides 2 to 32.
         freeze: The part that training does not change, batch-norm statistics included: ``"all"`` but the head, or the
             number of first blocks (0 for the stem alone).
-        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub, else the
+            preview weights of a checkout (with a warning).
 
     Returns:
         A timm model in evaluation mode that maps normalised ``float32 [N, C, H, W]`` (C is 3, or ``in_chans``) to

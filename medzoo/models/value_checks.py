@@ -17,7 +17,12 @@ MAX_VARIANCE = 1e6
 MAX_MEAN = 1e4
 
 
-def check_values(tensors: Mapping[str, Tensor], origin: Path, contract: InputContract | None = None) -> None:
+def check_values(
+    tensors: Mapping[str, Tensor],
+    origin: Path,
+    contract: InputContract | None = None,
+    dtype: str = "float32",
+) -> None:
     """Refuse values that no successful training gives.
 
     Args:
@@ -25,12 +30,13 @@ def check_values(tensors: Mapping[str, Tensor], origin: Path, contract: InputCon
         origin: Its file, for the error.
         contract: How images are prepared: a network that takes values of -1024 to 1024 has larger statistics than one
             that takes -2 to 2, and is judged by that. Default ImageNet's.
+        dtype: The type of kernels and matrices, ``"float32"`` or ``"float16"``; vectors are always float32.
 
     Raises:
         ZooError: A value is not finite or not of a float or counter type, or a batch-norm statistic is implausible;
             the first such tensors are named.
     """
-    wrong = [f"{key:.80} {what}" for key, what in _wrong(tensors, _scale(contract))]
+    wrong = [f"{key:.80} {what}" for key, what in _wrong(tensors, _scale(contract), getattr(torch, dtype))]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ZooError(f"{origin} is not sound: {'; '.join(wrong[:3])}{more}. Download it again, or retrain")
@@ -41,10 +47,10 @@ def _scale(contract: InputContract | None) -> float:
     return 1.0 if contract is None else max(1.0, max(IMAGENET_STD) / min(contract.std))
 
 
-def _wrong(tensors: Mapping[str, Tensor], scale: float) -> Iterator[tuple[str, str]]:
+def _wrong(tensors: Mapping[str, Tensor], scale: float, dtype: torch.dtype) -> Iterator[tuple[str, str]]:
     for key, value in tensors.items():
         counter = key.endswith("num_batches_tracked")
-        if value.dtype != (torch.int64 if counter else torch.float32):
+        if value.dtype != (torch.int64 if counter else dtype if value.ndim > 1 else torch.float32):
             yield key, f"is {value.dtype}"
         elif not value.numel():
             yield key, "is empty"

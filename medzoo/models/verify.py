@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medzoo.models.golden import TOLERANCE, check_golden
+from medzoo.models.golden import check_golden, tolerance_of
 from medzoo.models.loading import read_tensors
 from medzoo.models.value_checks import check_values
 from medzoo.zoo.resolve import resolve
@@ -22,6 +22,8 @@ class Verified:
         tensors: Number of tensors.
         difference: Largest difference of this machine's outputs to the publisher's, as a share of the largest output;
             ``None`` where the bundle has no golden vector.
+        tolerance: The largest difference allowed.
+        dtype: The type of the kernels and matrices in the file.
     """
 
     name: str
@@ -29,12 +31,15 @@ class Verified:
     bytes: int
     tensors: int
     difference: float | None
+    tolerance: float
+    dtype: str
 
     def __str__(self) -> str:
         golden = (
             "no golden vector to compare with"
             if self.difference is None
-            else f"golden vector within {self.difference:.1e} (allowed {TOLERANCE})"
+            else f"golden vector within {self.difference:.1e} (allowed {self.tolerance}"
+            f"{', half precision' if self.dtype == 'float16' else ''})"
         )
         return f"{self.name}: {self.bytes:,} bytes as published, {self.tensors} tensors sound, {golden}"
 
@@ -54,5 +59,13 @@ def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Verified:
     """
     bundle = resolve(name, zoo, whole=True, again=True)
     tensors = read_tensors(bundle.weights)
-    check_values(tensors, bundle.weights, bundle.input)
-    return Verified(bundle.name, bundle.folder, bundle.weights.stat().st_size, len(tensors), check_golden(bundle))
+    check_values(tensors, bundle.weights, bundle.input, bundle.dtype)
+    return Verified(
+        name=bundle.name,
+        folder=bundle.folder,
+        bytes=bundle.weights.stat().st_size,
+        tensors=len(tensors),
+        difference=check_golden(bundle),
+        tolerance=tolerance_of(bundle),
+        dtype=bundle.dtype,
+    )

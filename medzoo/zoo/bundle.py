@@ -23,6 +23,7 @@ CONFIG = "config.json"
 CARD = "README.md"
 RUN = "run.json"
 LICENSE = "LICENSE"
+DTYPES = ("float32", "float16")
 
 MAX_JSON = 1 << 26  # bytes; the run record of a thousand epochs is a hundredth of it
 _SUFFIXES = (".safetensors", ".json", ".md", ".csv", ".png")
@@ -80,6 +81,11 @@ class Bundle:
     def input(self) -> InputContract:
         """The input contract."""
         return InputContract.from_config(self.config["pretrained_cfg"])
+
+    @property
+    def dtype(self) -> str:
+        """The type of the kernels and matrices in the file, ``"float32"`` or ``"float16"``; loaded as float32."""
+        return str(self.info.get("dtype", "float32"))
 
     @property
     def weights(self) -> Path:
@@ -202,6 +208,8 @@ def _check_config(bundle: Bundle) -> None:
         raise ValueError(f"mean {bundle.input.mean}, std {bundle.input.std}")
     if not isinstance(bundle.info.get("name", ""), str) or not isinstance(bundle.info.get("task") or "", str):
         raise TypeError("name or task")
+    if bundle.dtype not in DTYPES:
+        raise ValueError(f"dtype {bundle.dtype!r:.80}")
     if bundle.info.get("head") == "mlp":
         hidden, dropout = bundle.info["head_hidden"], bundle.info["head_dropout"]
         if not labels or not 0 <= float(dropout) < 1 or len(hidden) > 16:

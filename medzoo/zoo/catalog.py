@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medzoo.core.errors import InputError, ZooError
 from medzoo.data.input_spec import InputContract
-from medzoo.zoo.bundle import Bundle
+from medzoo.zoo.bundle import CONFIG, RUN, open_bundle, read_json
 from medzoo.zoo.pins import Pin
-from medzoo.zoo.resolve import HUB, published, resolve, zoo_location
+from medzoo.zoo.preview import is_preview, preview_note
+from medzoo.zoo.resolve import HUB, published, zoo_location, zoo_of
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import WEIGHTS, find
 
@@ -28,13 +31,15 @@ class WeightsRecord:
         labels: Output names in the order of the classifier's rows.
         task: The kind of labels; empty for the ImageNet baseline.
         input: The input contract.
-        status: ``"published"``, ``"imported"`` or ``"not trained yet"``; for the ImageNet baseline ``"published by
-            timm"`` where the zoo has no copy.
-        zoo: The zoo that was searched.
+        status: ``"published"``, ``"preview"`` (in a checkout's ``preview/``), ``"imported"`` or ``"not trained yet"``;
+            for the ImageNet baseline ``"published by timm"`` where the zoo has no copy.
+        zoo: The zoo that the name resolves to.
         pin: Size and hash of the published file, or ``None``.
         metrics: Validation metrics of the pretraining run; empty without a run.
-        partial: Whether the run was reduced or its data set incomplete.
+        partial: Whether the run was reduced or its data set incomplete; ``None`` where the run record is not available.
         licence: Terms of the pretraining data, which bind the use of the weights; empty without a run.
+        reduced: In words, what makes the run less than the full one.
+        note: One line on a preview, or the reason why a run record is not available; else empty.
     """
 
     name: str
@@ -50,12 +55,14 @@ class WeightsRecord:
     zoo: str
     pin: Pin | None
     metrics: dict[str, Any]
-    partial: bool
+    partial: bool | None
     licence: str
+    reduced: tuple[str, ...] = ()
+    note: str = ""
 
 
 def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
-    """Look up pretrained weights without loading them.
+    """Look up pretrained weights without loading them; from the Hub only their config and run record are downloaded.
 
     Args:
         name: A name from ``medzoo.list_models()``.
@@ -72,42 +79,86 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         >>> get_weights("densenet121_all_in").labels[-5:]
         ('No DR', 'Mild DR', 'Moderate DR', 'Severe DR', 'Proliferative DR')
     """
-    location = zoo_location(zoo)
-    pin = published(location).get(name)
-    if pin and name not in WEIGHTS and not location.startswith(HUB):
-        bundle = resolve(name, location)
-        if bundle.run.get("kind") == "import":
-            return _imported(name, bundle, location, pin)
+    imported = _imported(name, zoo_location(zoo))
+    if imported is not None:
+        return imported
     entry = find(name)
     source = SOURCES[entry.source] if entry.source else None
-    record: dict[str, Any] = {}
-    contract = InputContract(crop=source.crop if source else "center")
-    if pin and not location.startswith(HUB):
-        bundle = resolve(name, location)
-        record, contract = bundle.run, bundle.input
-    missing = "published by timm" if entry.timm_name else "not trained yet"
+    location = zoo_of(name, zoo)
+    pin = published(location).get(name)
+    run: dict[str, Any] | None = {}
+    contract, note = InputContract(crop=source.crop if source else "center"), ""
+    if pin is not None:
+        try:
+            run, contract = _read(name, location, pin)
+        except ZooError as error:
+            if not location.startswith(HUB):
+                raise
+            run, note = None, str(error)  # what the tables say is worth showing without a network
+    record = run or {}
+    status = _status(location, pin, bool(entry.timm_name))
+    planned = source.datasets if source else ("ImageNet-1k",)
     return WeightsRecord(
         name=name,
         arch=entry.arch,
         title=entry.title,
         paper_name=entry.paper_name,
-        sources=source.datasets if source else ("ImageNet-1k",),
+        sources=tuple(part["name"] for part in record.get("data", ())) or planned,
         init=entry.init,
         labels=entry.labels,
         task=source.task if source else "",
         input=contract,
-        status="published" if pin else missing,
+        status=status,
         zoo=location,
         pin=pin,
         metrics=(record.get("history") or [{}])[-1].get("valid", {}),
-        partial=bool(record.get("reduced")),
-        licence="; ".join(f"{data['name']}: {data['terms']}" for data in record.get("data", [])),
+        partial=None if run is None else bool(record.get("reduced")),
+        licence="; ".join(f"{data['name']}: {data['terms']}" for data in record.get("data", ())),
+        reduced=tuple(map(str, record.get("reduced", ()))),
+        note=preview_note(record) if status == "preview" else note,
     )
 
 
-def _imported(name: str, bundle: Bundle, location: str, pin: Pin) -> WeightsRecord:
-    """Describe weights of others, from what was recorded when they were imported."""
+def status_of(name: str, zoo: str | Path | None = None) -> str:
+    """Return the status of weights, as in ``WeightsRecord``, from tables alone.
+
+    Example:
+        >>> status_of("densenet121_in")
+        'published by timm'
+    """
+    location = zoo_of(name, zoo)
+    return _status(location, published(location).get(name), bool(find(name).timm_name))
+
+
+def _status(location: str, pin: Pin | None, by_timm: bool) -> str:
+    if pin is None:
+        return "published by timm" if by_timm else "not trained yet"
+    return "preview" if is_preview(location) else "published"
+
+
+def _read(name: str, location: str, pin: Pin) -> tuple[dict[str, Any], InputContract]:
+    """Read the run record and input contract of published weights."""
+    if not location.startswith(HUB):
+        bundle = open_bundle(Path(location) / name)
+        return bundle.run, bundle.input
+    from medzoo.zoo import hub  # the client reads its settings when it is imported
+
+    config: Mapping[str, Any] = read_json(hub.fetch_file(pin.repo, pin.revision, CONFIG))
+    run = read_json(hub.fetch_file(pin.repo, pin.revision, RUN))
+    try:
+        return run, InputContract.from_config(config["pretrained_cfg"])
+    except (TypeError, ValueError, AttributeError, LookupError, InputError) as error:
+        raise ZooError(f"{CONFIG} of {pin.repo} is not a bundle's config ({error!r:.200}); publish it again") from error
+
+
+def _imported(name: str, location: str) -> WeightsRecord | None:
+    """Describe weights of others, from what was recorded when they were imported; ``None`` for any other name."""
+    if name in WEIGHTS or location.startswith(HUB) or name not in (pins := published(location)):
+        return None
+    bundle = open_bundle(Path(location) / name)
     run = bundle.run
+    if run.get("kind") != "import":
+        return None
     return WeightsRecord(
         name=name,
         arch=bundle.arch,
@@ -120,7 +171,7 @@ def _imported(name: str, bundle: Bundle, location: str, pin: Pin) -> WeightsReco
         input=bundle.input,
         status="imported" if run.get("verified") is not False else "imported, unverified",
         zoo=location,
-        pin=pin,
+        pin=pins[name],
         metrics={},
         partial=False,
         licence="; ".join(filter(None, (run.get("licence"), run.get("use")))),

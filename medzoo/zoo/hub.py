@@ -80,7 +80,7 @@ def fetch(repo: str, revision: str | None, *, whole: bool = False) -> Path:
     return folders.pop()
 
 
-def fetch_file(repo: str, file: str | None, revision: str | None, endings: tuple[str, ...]) -> tuple[Path, str]:
+def fetch_weights_file(repo: str, file: str | None, revision: str | None, endings: tuple[str, ...]) -> tuple[Path, str]:
     """Download one file of any repository into the Hub's cache.
 
     Args:
@@ -111,6 +111,28 @@ def fetch_file(repo: str, file: str | None, revision: str | None, endings: tuple
         path = Path(hf_hub_download(repo, file, revision=revision))
     snapshots = next((parent for parent in path.parents if parent.parent.name == "snapshots"), None)
     return path, snapshots.name if snapshots else ""
+
+
+def fetch_file(repo: str, revision: str, name: str) -> Path:
+    """Download one small file of a bundle into the Hub's cache; a cached one is used without a request.
+
+    Args:
+        repo: ``org/name``.
+        revision: A commit, 40 hex digits.
+        name: The file's name.
+
+    Raises:
+        ZooError: As in ``fetch``.
+    """
+    cached = try_to_load_from_cache(repo, name, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    where = named(repo, revision)
+    if constants.HF_HUB_OFFLINE:
+        raise ZooError(f"{name} of {where} is not in the cache {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE is set")
+    _reach(where)
+    with explained(where):
+        return Path(hf_hub_download(repo, name, revision=revision))
 
 
 def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], *, whole: bool = False) -> Path:

@@ -1,4 +1,4 @@
-"""Weights by name: from a folder zoo, or from the Hub at a pinned revision; always verified."""
+"""Weights by name: from a folder zoo, the Hub at a pinned revision, or a checkout's previews; always verified."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from medzoo.core.errors import ZooError
+from medzoo.zoo import preview
 from medzoo.zoo.bundle import MODEL, Bundle, open_bundle
 from medzoo.zoo.pins import PINS, Pin, read_index, read_pins
 from medzoo.zoo.verify import verify_bundle, verify_file
@@ -24,6 +25,22 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 def zoo_location(zoo: str | Path | None = None) -> str:
     """Return the zoo in use: the argument, else ``MEDZOO_ZOO``, else the project's own on the Hub."""
     return str(zoo or os.environ.get("MEDZOO_ZOO") or DEFAULT_ZOO)
+
+
+def zoo_of(name: str, zoo: str | Path | None = None) -> str:
+    """Return the zoo that a name resolves to: the zoo in use, or a checkout's ``preview/``.
+
+    The order is ``zoo``, ``MEDZOO_ZOO``, the project's weights on the Hub, ``preview/``.
+    """
+    location = zoo_location(zoo)
+    if not _is_default(zoo) or name in published(location) or name not in preview.preview_pins():
+        return location
+    return str(preview.PREVIEW)
+
+
+def _is_default(zoo: str | Path | None) -> bool:
+    """Return whether no zoo is set."""
+    return not zoo and not os.environ.get("MEDZOO_ZOO")
 
 
 def org_of(location: str) -> str | None:
@@ -48,16 +65,18 @@ def published(zoo: str | Path | None = None) -> Mapping[str, Pin]:
     """Return the pins of a zoo by the names of its weights.
 
     Args:
-        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub and, of names that
+            it lacks, the preview weights of a checkout.
 
     Raises:
         ZooError: It is not a zoo, or cannot be read.
     """
     location = zoo_location(zoo)
     org = org_of(location)
-    if org is not None:
-        return {name: pin for name, pin in read_pins(PINS).items() if pin.repo.startswith(f"{org}/")}
-    return read_index(Path(location))
+    if org is None:
+        return read_index(Path(location))
+    on_hub = {name: pin for name, pin in read_pins(PINS).items() if pin.repo.startswith(f"{org}/")}
+    return {**preview.preview_pins(), **on_hub} if _is_default(zoo) else on_hub
 
 
 def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = False, again: bool = False) -> Bundle:
@@ -65,7 +84,8 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
 
     Args:
         name: Name of pretrained weights, or the folder of a bundle.
-        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub.
+        zoo: A folder zoo or ``hf://org``; default ``MEDZOO_ZOO``, else the project's zoo on the Hub, else the preview
+            weights of a checkout (with a warning).
         whole: Complete a cache that timm filled: model card, run record, hashes of the pretraining images.
         again: Hash the weights even if they were checked before.
 
@@ -78,7 +98,8 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
     """
     if isinstance(name, Path) or _is_path(name):
         return open_bundle(Path(name))
-    location, pins = zoo_location(zoo), published(zoo)
+    location = zoo_of(name, zoo)
+    pins = published(location)
     if name not in pins:
         return _unpublished(name, location, pins, whole)
     pin = pins[name]
@@ -90,6 +111,8 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
     folder = Path(location) / name
     bundle = open_bundle(folder)
     verify_bundle(folder, pin, again=again)
+    if preview.is_preview(location):
+        preview.warn_once(name, preview.preview_note(bundle.run))
     return bundle
 
 
@@ -107,13 +130,15 @@ def _unpublished(name: str, location: str, pins: Mapping[str, Pin], whole: bool)
     entry = find(name)
     if entry.timm_name:
         return _from_timm(entry, whole)
-    make = f"Make it with 'python -m training pretrain {name}'"
     if location.startswith(HUB):
         where = "" if location == DEFAULT_ZOO else f" in {location}"
-        raise ZooError(f"{name} is not published yet{where}. {make}, or point MEDZOO_ZOO at a zoo that holds it")
+        raise ZooError(
+            f"{name} is not published yet{where}. Three ways to weights: the folder preview/ of a checkout of medzoo "
+            f"(MEDZOO_ZOO=CHECKOUT/preview), 'medzoo import' of a checkpoint, or 'python -m training pretrain {name}'"
+        )
     raise ZooError(
         f"the zoo at {location} has no {name}; it holds: {', '.join(pins) or 'nothing'}. "
-        f"{make} and 'publish {name} --to {location}'"
+        f"Make it with 'python -m training pretrain {name}' and 'publish {name} --to {location}'"
     )
 
 

@@ -12,18 +12,19 @@ def card(
     evidence: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with runs/, study/ and audits/, such as a work folder.", show_default="model_cards/evidence"
+            help="A folder with runs/, study/ and audits/, such as a work folder.",
+            show_default="model_cards/evidence and preview/",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the cards go.", show_default="model_cards")] = None,
     site: Annotated[Path | None, typer.Option(help="Write a gallery of static pages here, and no cards.")] = None,
 ) -> None:
     """Write the card of every weight, or all of them as a gallery to browse."""
-    from training.publishing.card import CARDS, EVIDENCE, write_cards
+    from training.publishing.card import CARDS, repository_evidence, write_cards
     from training.publishing.evidence import read_evidence
     from training.publishing.gallery import write_site
 
-    found = read_evidence(evidence or EVIDENCE)
+    found = repository_evidence() if evidence is None else read_evidence(evidence)
     if site is None:
         typer.echo(f"{len(write_cards(out or CARDS, found))} cards in {out or CARDS}")
     else:

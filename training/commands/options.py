@@ -30,7 +30,9 @@ ImageNet = Annotated[
 ]
 Zoo = Annotated[
     str | None,
-    typer.Option(help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's, on the Hub"),
+    typer.Option(
+        help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's on the Hub, else preview/"
+    ),
 ]
 
 

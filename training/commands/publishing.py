@@ -24,6 +24,13 @@ def publish(
         ),
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="On the Hub, in a private repository.")] = False,
+    half: Annotated[bool, typer.Option("--half", help="In half precision, as in preview/.")] = False,
+    accept_terms: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SET", help="Publish though this data set's terms are not known to allow it; recorded. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Validate a run's bundle and copy it to a folder zoo, or with --send to the Hub."""
     from medzoo.zoo.resolve import org_of
@@ -34,7 +41,7 @@ def publish(
     on_hub = org_of(to) is not None
     if find(name).source is None and imagenet_weights is not None:
         import_imagenet(imagenet_weights, work, find(name).arch)
-    ready = plan(name, work, to, private=private)
+    ready = plan(name, work, to, private=private, half=half, accepted=accept_terms or ())
     if really or (really is None and not on_hub):
         typer.echo(f"published {send(ready)}")
     else:

@@ -33,13 +33,14 @@ def environment() -> dict[str, Any]:
 
 def code_state(folder: Path) -> dict[str, Any]:
     """Return the git commit of a checkout and whether it has changes; ``None`` outside a checkout."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain")
+    commit, changed = git(folder, "rev-parse", "HEAD"), git(folder, "status", "--porcelain")
     return {"git_commit": commit, "git_dirty": None if changed is None else bool(changed)}
+
+
+def git(folder: Path, *words: str) -> str | None:
+    """Return what git prints for a command in a folder; ``None`` where it fails or is not installed."""
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -46,7 +46,7 @@ class Entry:
     Attributes:
         weight: The weight.
         area: A source's name, or ``"photographs"``.
-        state: ``"trained"``, ``"reduced run"``, ``"not trained yet"`` or ``"published by timm"``.
+        state: ``"trained"``, ``"preview"`` (a reduced run), ``"not trained yet"`` or ``"published by timm"``.
         data_sets: Titles of its data sets.
         images: Training and held-out images; ``None`` without a run.
         validation: The main metric of each source on held-out images, in words.
@@ -116,7 +116,7 @@ def _entry(weight: Weights, evidence: Evidence) -> Entry:
     if record is None:
         state = "published by timm" if weight.timm_name else "not trained yet"
     else:
-        state = "reduced run" if record["reduced"] else "trained"
+        state = "preview" if record["reduced"] else "trained"
     planned = SOURCES[weight.source].datasets if weight.source else ()
     names = [part["name"] for part in record["data"]] if record else planned
     found = transfers(weight.name, evidence.results) if record or weight.timm_name else []

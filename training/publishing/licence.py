@@ -1,11 +1,10 @@
-"""The licence of a weight: the terms of its data, and whether they allow it to be published."""
+"""The licence of a weight: the terms of its data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from medzoo.core.errors import ZooError
 from medzoo.zoo.weights import Weights
 from training.datasets import DATASETS, DataSet
 
@@ -45,22 +44,3 @@ def licence_text(entry: Weights, record: Mapping[str, Any]) -> str:
     if entry.init == "in":
         lines += ["", f"It began from ImageNet-1k weights (timm/{entry.arch}), whose licence applies too."]
     return "\n".join(lines) + "\n"
-
-
-def check_may_publish(entry: Weights, record: Mapping[str, Any]) -> None:
-    """Refuse to publish a weight unless the terms of its data are known to allow it; folder zoos are not checked.
-
-    Raises:
-        ZooError: A data set does not allow it, or the weight is timm's.
-    """
-    if entry.timm_name:
-        raise ZooError(
-            f"{entry.name} is timm's, and everybody gets it as timm/{entry.timm_name}; only a folder zoo takes a copy"
-        )
-    for data in data_sets(entry, record):
-        if not data.may_publish:
-            raise ZooError(
-                f"{entry.name} was made from {data.title}, whose terms ({data.terms}) are not known to let weights be "
-                f"published. A folder zoo takes it; who has a permission sets may_publish of {data.name} in "
-                "training/datasets"
-            )

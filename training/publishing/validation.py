@@ -45,7 +45,7 @@ def validate(folder: Path, name: str) -> Pin:
     check_card(folder / CARD)
     check_record(bundle.run, name, folder / RUN)
     tensors = read_tensors(bundle.weights)
-    check_values(tensors, bundle.weights, bundle.input)
+    check_values(tensors, bundle.weights, bundle.input, bundle.dtype)
     fill(build(bundle.arch, bundle.num_classes), tensors, bundle.weights)
     return pin_of(folder)
 
