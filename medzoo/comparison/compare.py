@@ -13,6 +13,7 @@ from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, ComparedWeights, Run
 from medzoo.comparison.workers import Workers, run_all
+from medzoo.core.cluster import connect
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
@@ -60,7 +61,7 @@ def compare(
     image_size: int | None = None,
     cells: str | Path | None = None,
     jobs: int = 1,
-    backend: str = "loky",
+    scheduler: Any = None,
     device: str | None = None,
     zoo: str | Path | None = None,
     **options: Any,
@@ -87,8 +88,10 @@ def compare(
         image_size: Side of the network's input in pixels, the same for all; default the weights', which must agree.
         cells: A folder where each finished run is kept. With the same folder an interrupted comparison resumes, and
             no run is repeated.
-        jobs: Runs at a time.
-        backend: joblib's ``loky``, ``dask`` or ``ray``, or ``sequential``.
+        jobs: Runs at a time, in processes of this machine.
+        scheduler: Workers of a Dask cluster instead: ``"tcp://HOST:PORT"``, ``"local:N"`` (N processes of this machine;
+            a script then needs ``if __name__ == "__main__":``) or a ``distributed.Client``. The weights must lie on a
+            file system that all workers share.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
         zoo: As in ``create_model``.
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
@@ -111,36 +114,37 @@ def compare(
     _check(options, strategies)
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
-    workers = Workers(jobs, backend, device)
-    contracts = {one.name: open_bundle(one.folder).input for one in compared}
-    contract, notes = common_contract(contracts, image_size)
-    dataset = open_dataset(data, task)
-    examples = dataset.decode(contract.geometry)
-    if examples is not dataset:  # else it came decoded, at a size of its owner's choice
-        examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
-    positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
-    if note:
-        examples = replace(examples, notes=(*examples.notes, note))
-    chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
-    protocol = Protocol(seeds, chosen, share, tuple(fractions))
-    other = "" if positive == examples.classes[-1] else positive
-    grid = make_grid(examples, compared, protocol, strategies, contract.size, options, other)
-    total, finished = len(grid), 0
+    with connect(scheduler) as cluster:  # before the work: it may not answer
+        workers = Workers(jobs, device, cluster)
+        contracts = {one.name: open_bundle(one.folder).input for one in compared}
+        contract, notes = common_contract(contracts, image_size)
+        dataset = open_dataset(data, task)
+        examples = dataset.decode(contract.geometry)
+        if examples is not dataset:  # else it came decoded, at a size of its owner's choice
+            examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
+        positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
+        if note:
+            examples = replace(examples, notes=(*examples.notes, note))
+        chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
+        protocol = Protocol(seeds, chosen, share, tuple(fractions))
+        other = "" if positive == examples.classes[-1] else positive
+        grid = make_grid(examples, compared, protocol, strategies, contract.size, options, other)
+        total, finished = len(grid), 0
 
-    def on_result(record: dict[str, Any]) -> None:
-        nonlocal finished
-        finished += 1
-        what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
-        share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
-        end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
-        say(f"  {examples.name}: {what}{share}: {end}")
+        def on_result(record: dict[str, Any]) -> None:
+            nonlocal finished
+            finished += 1
+            what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
+            share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
+            end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
+            say(f"  {examples.name}: {what}{share}: {end}")
 
-    records = run_all(grid, examples, None if cells is None else Path(cells), workers, on_result)
-    if finished < total:
-        say(f"  {examples.name}: {total - finished} of {total} runs were done before")
-    if all(record["status"] != DONE for record in records):
-        raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive)
+        records = run_all(grid, examples, None if cells is None else Path(cells), workers, on_result)
+        if finished < total:
+            say(f"  {examples.name}: {total - finished} of {total} runs were done before")
+        if all(record["status"] != DONE for record in records):
+            raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
+        return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive)
 
 
 def find_weights(
@@ -205,6 +209,11 @@ def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
         STRATEGIES[strategy]
     if not strategies:
         raise MedzooError("there are no strategies; name one or more, such as 'full'")
+    if "backend" in options:
+        raise MedzooError(
+            "backend= is no option any more: jobs=N runs N processes of this machine, and "
+            "scheduler='tcp://HOST:PORT' or 'local:N' the workers of a Dask cluster"
+        )
     allowed = [name for name in inspect.signature(finetune).parameters if name not in _OURS]
     for name in options:
         if name not in allowed:
