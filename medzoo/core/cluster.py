@@ -89,7 +89,7 @@ def _local_client(count: int) -> Iterator[Client]:
             n_workers=count,
             threads_per_worker=max(1, joblib.cpu_count() // count),
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the system's limit is enough: a share of the memory each would end a large network
             scheduler_kwargs={"allowed_failures": 1},
             silence_logs=logging.CRITICAL,  # killed workers are reported by their tasks
@@ -181,9 +181,7 @@ class Cluster:
                 number, _ = running.pop(future)
                 try:
                     outcome = _outcome(future)
-                except (
-                    CancelledError
-                ):  # all workers that held the shared value or the result are gone, or the scheduler
+                except CancelledError:  # nobody holds the shared value or the result any more, or the scheduler is gone
                     remote, looked = None, 0.0
                     waiting.appendleft(number)
                 else:
@@ -220,7 +218,7 @@ class Cluster:
                 raise RunError("the Dask scheduler is gone; what is done is kept: start it and run again") from error
         if not found and "workers" not in self._noted:
             self._noted.add("workers")
-            say(f"waiting for workers of {self.client.scheduler.address}")
+            say("no worker is there; waiting for one")
         offering = {address: facts for address, facts in found.items() if facts["resources"].get(GPU)}
         return offering if gpus and offering else found
 
@@ -236,13 +234,10 @@ class Cluster:
             if isinstance(answer, Exception):
                 raise RunError(f"worker {worker} cannot run medzoo {__version__} ({answer}); install it there")
             there, missing = answer
-            other = [
-                f"{name} {there[name] or 'missing'} (here {here[name]})" for name in here if there[name] != here[name]
-            ]
-            if any(there[name] != here[name] for name in _MUST_AGREE):
-                raise RunError(
-                    f"worker {worker} has {', '.join(other)}; start it in the same environment as the caller"
-                )
+            differ = [name for name in here if there[name] != here[name]]
+            other = ", ".join(f"{name} {there[name] or 'missing'} (here {here[name]})" for name in differ)
+            if set(differ) & set(_MUST_AGREE):
+                raise RunError(f"worker {worker} has {other}; start it in the environment of the caller")
             if missing:
                 raise RunError(
                     f"worker {worker} does not see {missing[0]}; give paths on a file system that all machines share"

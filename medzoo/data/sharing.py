@@ -70,4 +70,4 @@ def opened(shared: Shared) -> Examples:
     if isinstance(shared.images, ImagesFile):
         # Copy on write: torch takes no read-only array.
         return shared.with_images(np.load(shared.images.path, mmap_mode="c"))
-    return shared  # type: ignore[return-value]
+    return shared

@@ -186,14 +186,14 @@ def _fill(
     else:
         decoded = decode_on_cluster(staging, paths, rows, geometry, records.images.root, cluster)
     rejected = []
-    for item in decoded:
-        if progress:
-            progress(done, len(paths))
-        if item.reason:
-            rejected.append(item)
-        done += 1
     if progress:
         progress(done, len(paths))
+    for item in decoded:
+        done += 1
+        if item.reason:
+            rejected.append(item)
+        if progress:
+            progress(done, len(paths))
     return sorted(rejected, key=lambda item: item.index)
 
 
