@@ -71,13 +71,27 @@ def connect(scheduler: Any) -> Iterator[Cluster | None]:
             raise RunError("the client is asynchronous; give one made with asynchronous=False")
         yield Cluster(scheduler)
     elif local := _LOCAL.fullmatch(str(scheduler)):
-        with _local_client(int(local[1])) as client:
+        # Killed workers are reported by their tasks.
+        with _logging_at(logging.CRITICAL), _local_client(int(local[1])) as client:
             yield Cluster(client)
     elif "://" in str(scheduler):
-        with _remote_client(str(scheduler)) as client:
+        with _logging_at(logging.ERROR), _remote_client(str(scheduler)) as client:
             yield Cluster(client)
     else:
         raise RunError(f"{scheduler!r} is no scheduler; give tcp://HOST:PORT or local:N, such as local:4")
+
+
+@contextmanager
+def _logging_at(level: int) -> Iterator[None]:
+    """Log nothing of Dask below a level, unless this program logs everything; Dask's default is each connection."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    if logging.getLogger().getEffectiveLevel() > logging.DEBUG:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
@@ -92,7 +106,7 @@ def _local_client(count: int) -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the system's limit is enough: a share of the memory each would end a large network
             scheduler_kwargs={"allowed_failures": 1},
-            silence_logs=logging.CRITICAL,  # killed workers are reported by their tasks
+            silence_logs=logging.CRITICAL,  # of the workers
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
@@ -156,6 +170,7 @@ class Cluster:
             RunError: A worker has another version of Python or medzoo, or does not see a path; or the scheduler died.
         """
         from distributed import as_completed
+        from distributed.protocol.pickle import dumps
 
         waiting, running = deque(range(len(items))), dict[Any, tuple[int, str]]()
         completed = as_completed(loop=self.client.loop)
@@ -171,7 +186,8 @@ class Cluster:
                     if remote is None:
                         # As a list: of a dict the values alone would be sent, under its own keys.
                         [remote] = self.client.scatter([shared], broadcast=True, hash=False)
-                    future = self._submit(worker, workers[worker], gpus, function, items[waiting[0]], remote)
+                    call = dumps((function, items[waiting[0]]))
+                    future = self._submit(worker, workers[worker], gpus, call, remote)
                     running[future] = waiting.popleft(), worker
                     completed.add(future)
                 if not completed.has_ready():
@@ -196,11 +212,10 @@ class Cluster:
         answers = self.client.run(_size_and_time, str(file), on_error="return")
         return all(answer == here for answer in answers.values())
 
-    def _submit(self, worker: str, facts: dict[str, Any], gpus: bool, function: Any, item: Any, remote: Any) -> Future:
+    def _submit(self, worker: str, facts: dict[str, Any], gpus: bool, call: bytes, remote: Any) -> Future:
         return self.client.submit(
             _run_task,
-            function,
-            item,
+            call,  # as bytes: the scheduler unpickles arguments, and would import torch
             remote,
             workers=[worker],
             allow_other_workers=True,  # where this one dies
@@ -286,7 +301,10 @@ def _size_and_time(path: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _run_task(function: Callable[[Any, Any], Any], item: Any, shared: Any) -> Any:
+def _run_task(call: bytes, shared: Any) -> Any:
+    from distributed.protocol.pickle import loads
+
+    function, item = loads(call)
     with _one_at_a_time, silent():  # the caller shows one bar for all
         return function(item, shared)
 
