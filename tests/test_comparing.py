@@ -248,7 +248,8 @@ def test_one_split_is_measured_by_the_bootstrap(data: Path, starts: list[Path]) 
     [
         ({"lerning_rate": 1}, "no option of finetune named 'lerning_rate'"),
         ({"jobs": 0}, "jobs is 0"),
-        ({"backend": "lokky"}, "no backend named 'lokky'; did you mean 'loky'"),
+        ({"backend": "dask"}, "backend= is no option any more: .* scheduler='tcp://HOST:PORT' or 'local:N'"),
+        ({"scheduler": "lokal:2"}, "'lokal:2' is no scheduler; give tcp://HOST:PORT or local:N"),
         ({"baseline": "z"}, "no baseline named 'z'"),
         ({"seeds": 0}, "seeds is 0"),
         ({"strategies": "fulll"}, "no strategy named 'fulll'"),

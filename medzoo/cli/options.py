@@ -22,6 +22,10 @@ Names = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[int | None, typer.Option(help="Input size in pixels.", show_default="that of the weights")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU if available")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Workers of a Dask cluster: tcp://HOST:PORT, or local:N.", show_default="none: this process"),
+]
 Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr, hwsi or efi, as in training.")]
 Positive = Annotated[
     str | None,

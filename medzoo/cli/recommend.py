@@ -16,6 +16,7 @@ from medzoo.cli.options import (
     PathColumn,
     PatientColumn,
     Root,
+    Scheduler,
     Size,
     Uncertain,
     Zoo,
@@ -46,6 +47,7 @@ def recommend(
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Write a PNG of the ranking.", show_default="none")] = None,
+    scheduler: Scheduler = None,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
@@ -61,6 +63,7 @@ def recommend(
         image_size=image_size,
         folds=folds,
         seed=seed,
+        scheduler=scheduler,
         device=device,
         zoo=zoo,
     )

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.comparison.comparison import DatasetLabels
-from medzoo.comparison.facts import find_facts, has_seen_list
-from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Protocol
+from medzoo.comparison.facts import find_facts
+from medzoo.comparison.preparation import by_preparation, decode_once
+from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, ComparedWeights, Run
 from medzoo.comparison.workers import Workers, run_all
 from medzoo.contamination.image_hashes import decode_and_hash
+from medzoo.core.cluster import connect
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
@@ -66,7 +68,7 @@ def compare(
     image_size: int | None = None,
     cells: str | Path | None = None,
     jobs: int = 1,
-    backend: str = "loky",
+    scheduler: Any = None,
     device: str | None = None,
     zoo: str | Path | None = None,
     **options: Any,
@@ -93,8 +95,10 @@ def compare(
         image_size: Side of the network's input in pixels, the same for all; default each weight's own.
         cells: A folder where each finished run is kept. With the same folder an interrupted comparison resumes, and
             no run is repeated.
-        jobs: Runs at a time.
-        backend: joblib's ``loky``, ``dask`` or ``ray``, or ``sequential``.
+        jobs: Runs at a time, in processes of this machine.
+        scheduler: Workers of a Dask cluster instead: ``"tcp://HOST:PORT"``, ``"local:N"`` (N processes of this machine;
+            a script then needs ``if __name__ == "__main__":``) or a ``distributed.Client``. The weights must lie on a
+            file system that all workers share.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
         zoo: As in ``create_model``.
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
@@ -117,78 +121,53 @@ def compare(
     _check(options, strategies)
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
-    workers = Workers(jobs, backend, device)
-    groups, notes = _by_preparation(compared, image_size)
-    dataset = open_dataset(data, task)
-    examples, hashes = _decode(dataset, groups[0][0], compared)
-    if examples is not dataset:  # else it came decoded, at a size of its owner's choice
-        examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
-    positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
-    if note:
-        examples = replace(examples, notes=(*examples.notes, note))
-    chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
-    protocol = Protocol(seeds, chosen, share, tuple(fractions))
-    other = "" if positive == examples.classes[-1] else positive
-    total, finished = sum(1 for _ in protocol.splits(examples.targets, examples.groups)) * len(strategies), 0
-    total *= len(compared)
+    with connect(scheduler) as cluster:  # before the work: it may not answer
+        workers = Workers(jobs, device, cluster)
+        groups, notes = by_preparation(compared, image_size)
+        dataset = open_dataset(data, task)
+        examples, hashes = decode_once(dataset, groups[0][0], compared)
+        if examples is not dataset:  # else it came decoded, at a size of its owner's choice
+            examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
+        positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)
+        if note:
+            examples = replace(examples, notes=(*examples.notes, note))
+        chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
+        protocol = Protocol(seeds, chosen, share, tuple(fractions))
+        other = "" if positive == examples.classes[-1] else positive
+        splits = list(protocol.splits(examples.targets, examples.groups))
+        total, finished = len(splits) * len(strategies) * len(compared), 0
 
-    def on_result(record: dict[str, Any]) -> None:
-        nonlocal finished
-        finished += 1
-        what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
-        share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
-        end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
-        say(f"  {examples.name}: {what}{share}: {end}")
+        def on_result(record: dict[str, Any]) -> None:
+            nonlocal finished
+            finished += 1
+            what = f"{record['arm']}, {record['strategy']}, seed {record['repeat']}, fold {record['fold']}"
+            share = "" if record["fraction"] == 1 else f", {record['fraction']:.0%}"
+            end = f"{record['seconds']:.0f} s" if record["status"] == DONE else f"failed: {record['error']}"
+            say(f"  {examples.name}: {what}{share}: {end}")
 
-    found = []
-    for number, (contract, some) in enumerate(groups):
-        prepared = examples if number == 0 or examples is dataset else dataset.decode(contract.geometry)
-        grid = make_grid(prepared, some, protocol, strategies, contract.size, options, other)
-        found += run_all(grid, prepared, None if cells is None else Path(cells), workers, on_result)
-    place = {one.name: number for number, one in enumerate(compared)}
-    records = sorted(found, key=lambda r: (r["repeat"], r["fold"], r["fraction"], place[r["arm"]]))
-    if finished < total:
-        say(f"  {examples.name}: {total - finished} of {total} runs were done before")
-    if all(record["status"] != DONE for record in records):
-        raise RunError(f"all {total} runs on {examples.name} failed; the first: {records[0]['error']}")
-    facts = find_facts(compared, examples, hashes)
-    return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
-
-
-def _by_preparation(
-    compared: Sequence[ComparedWeights], image_size: int | None
-) -> tuple[list[tuple[InputContract, list[ComparedWeights]]], tuple[str, ...]]:
-    """Group weights by how their images are prepared: all alike, or each as its maker did where sizes differ.
-
-    Imported weights are always prepared for as their makers did, unless an image size is asked for.
-    """
-    bundles = {one.name: open_bundle(one.folder) for one in compared}
-    contracts = {name: bundle.input for name, bundle in bundles.items()}
-    own = any(bundle.info.get("imported") for bundle in bundles.values())
-    if image_size is not None or not (own or len({one.size for one in contracts.values()}) > 1):
-        contract, notes = common_contract(contracts, image_size)
-        return [(contract, list(compared))], notes
-    groups: dict[Geometry, tuple[InputContract, list[ComparedWeights]]] = {}
-    for one in compared:
-        groups.setdefault(contracts[one.name].geometry, (contracts[one.name], []))[1].append(one)
-    if len(groups) == 1:
-        return list(groups.values()), ()
-    how = "; ".join(
-        f"{', '.join(one.name for one in some)} at {contract.size} px ({contract.crop})"
-        for contract, some in groups.values()
-    )
-    return list(groups.values()), (
-        f"Images are prepared for each as its maker did: {how}. Splits are the same for all.",
-    )
-
-
-def _decode(
-    dataset: ImageDataset[Any], contract: InputContract, compared: Sequence[ComparedWeights]
-) -> tuple[Examples, NDArray[np.uint8] | None]:
-    """Decode a data set, and hash it from the same read where a weight lists what it has seen."""
-    if isinstance(dataset.images, np.ndarray) or not any(map(has_seen_list, compared)):
-        return dataset.decode(contract.geometry), None
-    return decode_and_hash(dataset, contract.geometry)
+        found = []
+        for contract, some in groups:
+            first = contract is groups[0][0] or examples is dataset
+            prepared = examples if first else dataset.decode(contract.geometry)
+            grid = make_grid(prepared, some, splits, protocol, strategies, contract.size, options, other)
+            found += run_all(grid, prepared, None if cells is None else Path(cells), workers, on_result)
+        if finished < total:
+            say(f"  {examples.name}: {total - finished} of {total} runs were done before")
+        if all(record["status"] != DONE for record in found):
+            raise RunError(f"all {total} runs on {examples.name} failed; the first: {found[0]['error']}")
+        # In the order of one grid, whoever was prepared for first.
+        arms = [one.name for one in compared]
+        order = {(split.repeat, split.fold, split.fraction): number for number, split in enumerate(splits)}
+        records = sorted(
+            found,
+            key=lambda r: (
+                order[r["repeat"], r["fold"], r["fraction"]],
+                strategies.index(r["strategy"]),
+                arms.index(r["arm"]),
+            ),
+        )
+        facts = find_facts(compared, examples, hashes)
+        return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
 
 
 def find_weights(
@@ -224,6 +203,7 @@ def find_weights(
 def make_grid(
     examples: Examples,
     weights: Sequence[ComparedWeights],
+    splits: Sequence[Fold],
     protocol: Protocol,
     strategies: Sequence[str],
     image_size: int,
@@ -235,7 +215,7 @@ def make_grid(
     scheme = f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out"
     return [
         Run(one, examples.name, mark, strategy, split, scheme, image_size, options, positive)
-        for split in protocol.splits(examples.targets, examples.groups)
+        for split in splits
         for strategy in strategies
         for one in weights
     ]
@@ -253,6 +233,11 @@ def _check(options: Mapping[str, Any], strategies: Sequence[str]) -> None:
         STRATEGIES[strategy]
     if not strategies:
         raise MedzooError("there are no strategies; name one or more, such as 'full'")
+    if "backend" in options:
+        raise MedzooError(
+            "backend= is no option any more: jobs=N runs N processes of this machine, and "
+            "scheduler='tcp://HOST:PORT' or 'local:N' the workers of a Dask cluster"
+        )
     allowed = [name for name in inspect.signature(finetune).parameters if name not in _OURS]
     for name in options:
         if name not in allowed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from medzoo.comparison.runs import DONE, Run, execute, failure
 from medzoo.core.atomic import write_json
+from medzoo.core.cluster import Cluster, worker_threads
 from medzoo.core.errors import RunError
-from medzoo.core.registry import unknown
+from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
+from medzoo.data.sharing import Shared, files_of, opened, shareable
 from medzoo.engine.runtime import best_device
-
-BACKENDS = ("loky", "dask", "ray", "sequential")
 
 # Called with each run's record as soon as it is finished.
 OnResult = Callable[[dict[str, Any]], None]
@@ -31,21 +31,21 @@ class Workers:
     """Parallel workers.
 
     Attributes:
-        jobs: Runs at a time. Several on one GPU share it, and each may use its part of the memory.
-        backend: joblib's: ``loky`` (processes of this machine), ``dask`` or ``ray`` (several machines; their client or
-            cluster is the one that is connected when the comparison starts), ``sequential``.
+        jobs: Processes of this machine, each with a run at a time. Several on one GPU share it, and each may use its
+            part of the memory.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one. Several GPUs are taken in turn.
+        cluster: The workers of a Dask cluster instead.
     """
 
     jobs: int = 1
-    backend: str = "loky"
     device: str | None = None
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise RunError(f"jobs is {self.jobs}; give 1 or more")
-        if self.backend not in BACKENDS:
-            raise RunError(unknown("backend", self.backend, BACKENDS))
+        if self.jobs > 1 and self.cluster is not None:
+            raise RunError(f"jobs is {self.jobs} beside a scheduler; give one of them: its workers are the cluster's")
 
     def device_of(self, number: int) -> str | None:
         """Return the device of run ``number``: GPUs in turn, unless one is named."""
@@ -71,7 +71,7 @@ def run_all(
         The records of all runs, in their order; a failed one is not kept on disk and runs again next time.
 
     Raises:
-        RunError: The backend is not installed.
+        RunError: A worker of the cluster cannot take runs.
     """
     records = {run.id: record for run in runs if folder and (record := _kept(folder / f"{run.id}.json"))}
     left = [run for run in runs if run.id not in records]
@@ -88,11 +88,33 @@ def _kept(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _run(runs: Sequence[Run], examples: Examples, workers: Workers) -> Any:
-    if workers.jobs == 1 or workers.backend == "sequential" or len(runs) < 2:
+def _run(runs: Sequence[Run], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
+    if workers.cluster is not None:
+        return _on_cluster(runs, examples, workers.cluster, workers.device)
+    if workers.jobs == 1 or len(runs) < 2:
         return (execute(run, examples, workers.device_of(number)) for number, run in enumerate(runs))
-    _register(workers.backend)
     return _side_by_side(runs, examples, workers)
+
+
+def _on_cluster(
+    runs: Sequence[Run], examples: Examples, cluster: Cluster, device: str | None
+) -> Iterator[dict[str, Any]]:
+    """Run on a Dask cluster: the images go to each worker once, or by the name of their file."""
+    if not runs:
+        return
+    shared = shareable(examples, cluster)
+    paths = (*files_of(shared), *{run.weights.folder.absolute(): None for run in runs})
+    tasks = [(replace(run, weights=replace(run.weights, folder=run.weights.folder.absolute())), device) for run in runs]
+    with bar(f"comparing on {examples.name}", len(runs), "runs") as advance:
+        for number, found in cluster.run(_run_on_worker, tasks, shared, paths=paths, gpus=device != "cpu"):
+            yield failure(runs[number], str(found)) if isinstance(found, Exception) else found
+            advance(1, runs[number].weights.name)
+
+
+def _run_on_worker(task: tuple[Run, str | None], shared: Shared) -> dict[str, Any]:
+    run, device = task
+    torch.set_num_threads(worker_threads())
+    return execute(run, opened(shared), device)
 
 
 def _side_by_side(runs: Sequence[Run], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
@@ -113,7 +135,7 @@ def _side_by_side(runs: Sequence[Run], examples: Examples, workers: Workers) -> 
 def _elsewhere(runs: Sequence[Run], examples: Examples, workers: Workers) -> Any:
     threads = max(1, (os.cpu_count() or 1) // workers.jobs)
     # Two at least: joblib runs a single job in this process, which must survive a killed one.
-    parallel = Parallel(n_jobs=max(2, workers.jobs), backend=workers.backend, return_as="generator_unordered")
+    parallel = Parallel(n_jobs=max(2, workers.jobs), return_as="generator_unordered")
     return parallel(
         delayed(_run_elsewhere)(run, examples, workers.device_of(number), threads, workers.jobs)
         for number, run in enumerate(runs)
@@ -126,16 +148,3 @@ def _run_elsewhere(run: Run, examples: Examples, device: str | None, threads: in
     if where.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(1 / jobs, where)
     return execute(run, examples, device)
-
-
-def _register(backend: str) -> None:
-    """Register Dask's or Ray's backend; loky is joblib's own."""
-    try:
-        if backend == "dask":
-            import distributed  # noqa: F401
-        elif backend == "ray":
-            from ray.util.joblib import register_ray
-
-            register_ray()
-    except ImportError as error:
-        raise RunError(f"backend {backend} is not installed; pip install 'medzoo[{backend}]'") from error

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 # advance(n, text): n more are done; the text is shown after the bar.
 Advance = Callable[[int, str], None]
+
+_silent = ContextVar("silent", default=False)
 
 
 def _nothing(*_: object) -> None:
@@ -19,7 +22,7 @@ def _nothing(*_: object) -> None:
 
 def _console() -> Console | None:
     console = Console(stderr=True)
-    return console if console.is_terminal else None
+    return console if console.is_terminal and not _silent.get() else None
 
 
 def _bar(console: Console) -> Progress:
@@ -92,6 +95,16 @@ def counting(title: str, unit: str = "images") -> Iterator[Callable[[int, int], 
     with _bar(console) as progress:
         task = progress.add_task(title, total=None, rate="", text="")
         yield lambda done, total: progress.update(task, completed=done, total=total, rate=_rate(progress, unit))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show no bars: for a part of work that has one already."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 def say(message: str) -> None:

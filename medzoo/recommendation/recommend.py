@@ -9,28 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from medzoo.contamination.by_name import seen_notes
+from medzoo.core.cluster import connect
 from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.data.dataset import Examples
-from medzoo.data.input_spec import InputContract, common_contract
+from medzoo.data.geometry import Geometry
+from medzoo.data.input_spec import common_contract
 from medzoo.data.opening import open_dataset
-from medzoo.engine.losses import balanced_weights, probabilities
-from medzoo.engine.runtime import best_device
-from medzoo.features.extract import extract_features
-from medzoo.features.linear_probe import cross_probe
-from medzoo.metrics import evaluate, paired_difference, primary
-from medzoo.models.create import create_model
-from medzoo.models.info import Model, classifier_name
+from medzoo.metrics import paired_difference, primary
+from medzoo.recommendation.candidates import Probe, score_all
 from medzoo.recommendation.result import Candidate, Recommendation
-from medzoo.recommendation.scores import transfer_scores
+from medzoo.zoo.bundle import Bundle
 from medzoo.zoo.resolve import published, resolve, zoo_location
 from medzoo.zoo.weights import WEIGHTS, find
-
-_MULTILABEL = "its own labels do not exclude one another, and the scores need one class an image"
-_NO_HEAD = "it has no classifier of its own"
 
 
 def recommend(
@@ -42,6 +35,7 @@ def recommend(
     folds: int = 5,
     seed: int = 0,
     batch_size: int = 32,
+    scheduler: Any = None,
     device: str | None = None,
     zoo: str | Path | None = None,
 ) -> Recommendation:
@@ -65,6 +59,7 @@ def recommend(
         folds: Folds of the cross-validation, at least 2.
         seed: Folds and resamples.
         batch_size: Images at a time.
+        scheduler: Workers of a Dask cluster, as in ``compare``: each takes a weight at a time.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
         zoo: As in ``create_model``.
 
@@ -81,22 +76,20 @@ def recommend(
     if folds < 2:
         raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
     started = time.perf_counter()
-    contracts, unavailable = _available(weights, zoo)
-    own = image_size is None and len({one.size for one in contracts.values()}) > 1
-    contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size, own=own)
+    bundles, unavailable = _available(weights, zoo)
+    own = image_size is None and len({bundle.input.size for bundle in bundles.values()}) > 1
+    contracts = {str(name): bundle.input for name, bundle in bundles.items()}
+    contract, notes = common_contract(contracts, image_size, own=own)
+    groups: dict[Geometry, dict[str, Path]] = {}
+    for name, bundle in bundles.items():
+        geometry = bundle.input.geometry if own else contract.geometry
+        groups.setdefault(geometry, {})[str(name)] = bundle.folder
     dataset = open_dataset(data, task)
-    decoded = {contract.geometry: _labelled(dataset.decode(contract.geometry))}
-    examples = decoded[contract.geometry]
-    results: list[tuple[Candidate, NDArray[np.float32]]] = []
-    for weight in contracts:
-        begun = time.perf_counter()
-        mine = contracts[weight] if own else contract
-        if mine.geometry not in decoded:
-            decoded = {mine.geometry: _labelled(dataset.decode(mine.geometry))}
-        examples = decoded[mine.geometry]
-        model = create_model(weight, zoo=zoo, image_size=mine.size)
-        candidate, found = _score(str(weight), model, examples, folds, seed, batch_size, device)
-        results.append((replace(candidate, seconds=time.perf_counter() - begun), found))
+    results = []
+    with connect(scheduler) as cluster:  # before the work: it may not answer
+        for geometry, folders in groups.items():
+            examples = _labelled(dataset.decode(geometry))
+            results += score_all(folders, examples, Probe(geometry.width, folds, seed, batch_size, device), cluster)
     metric = primary(examples.task)
     return Recommendation(
         data={
@@ -108,34 +101,34 @@ def recommend(
             "notes": list(examples.notes),
         },
         metric=metric,
-        candidates=_compared(results, examples, seed),
+        candidates=_compared([(one.candidate, one.probabilities) for one in results], examples, seed),
         unavailable=unavailable,
         settings={
             "image_size": contract.size,
             "crop": contract.crop,
             "folds": folds,
             "seed": seed,
-            "device": str(best_device(device)),
+            "device": results[0].device,
         },
         seconds=time.perf_counter() - started,
         notes=(
             *notes,
             *_patients_note(examples),
-            *(note for one in contracts for note in seen_notes(one, dataset, zoo)),
+            *(note for one in bundles for note in seen_notes(one, dataset, zoo)),
         ),
     )
 
 
 def _available(
     weights: Iterable[str | Path] | None, zoo: str | Path | None
-) -> tuple[dict[str | Path, InputContract], dict[str, str]]:
-    """Return the input contracts of available weights, and why others are not; weights that were named must be."""
+) -> tuple[dict[str | Path, Bundle], dict[str, str]]:
+    """Return the bundles of available weights, and why others are not; weights that were named must be."""
     if weights is not None:
         asked = [weights] if isinstance(weights, (str, Path)) else list(dict.fromkeys(weights))
         if not asked:
             raise MedzooError("no weights were given; leave weights out to try every weight of the zoo")
-        return {weight: resolve(weight, zoo).input for weight in asked}, {}
-    found: dict[str | Path, InputContract] = {}
+        return {weight: resolve(weight, zoo) for weight in asked}, {}
+    found: dict[str | Path, Bundle] = {}
     unavailable: dict[str, str] = {}
     held_out = published(zoo)
     for name in dict.fromkeys([*WEIGHTS, *held_out]):
@@ -143,7 +136,7 @@ def _available(
             unavailable[name] = f"not in the zoo at {zoo_location(zoo)}"
             continue
         try:
-            found[name] = resolve(name, zoo).input
+            found[name] = resolve(name, zoo)
         except ZooError as error:
             unavailable[name] = str(error)
     if not found:
@@ -164,33 +157,6 @@ def _patients_note(examples: Examples) -> tuple[str, ...]:
     if examples.patients is not None:
         return ()
     return ("No patients are known: images of one patient may be in training and test folds.",)
-
-
-def _score(
-    name: str, model: Model, examples: Examples, folds: int, seed: int, batch_size: int, device: str | None
-) -> tuple[Candidate, NDArray[np.float32]]:
-    """Return one weight's scores, and its probe's out-of-fold probabilities."""
-    features = extract_features(model, examples, batch_size=batch_size, device=device).values
-    targets, task = examples.targets, examples.task
-    balance = None if task == "multilabel" else balanced_weights(targets)
-    found = cross_probe(features, targets, task, examples.groups, folds, seed, class_weights=balance)
-    metrics = evaluate(targets, found, task, examples.classes, groups=examples.patient_groups(), seed=seed)
-    source, reason = _own_outputs(model, features)
-    scores = transfer_scores(features, targets, task, source)
-    why = {score: reason for score in ("LEEP", "NCE") if reason}
-    return Candidate(name, metrics[primary(task)], scores, why, seconds=0.0), found
-
-
-@torch.inference_mode()
-def _own_outputs(model: Model, features: NDArray[np.float32]) -> tuple[NDArray[np.float32] | None, str]:
-    """Return the probabilities of a weight's own classes, or why there are none."""
-    if not model.num_classes:
-        return None, _NO_HEAD
-    if model.medzoo.task == "multilabel":
-        return None, _MULTILABEL
-    head = model.get_submodule(classifier_name(model)).cpu()
-    # The ImageNet baseline names no task; its 1000 classes exclude one another.
-    return probabilities(head(torch.from_numpy(features)), model.medzoo.task or "multiclass"), ""
 
 
 def _compared(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
+from medzoo.core.cluster import connect
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
 from medzoo.data.dataset import Records
@@ -24,6 +26,7 @@ def prepared(
     limit: int | None = None,
     allow_partial: bool = False,
     max_rejected: int = 0,
+    scheduler: Any = None,
 ) -> tuple[Cache, tuple[str, ...]]:
     """Read a data set and decode it once.
 
@@ -35,6 +38,7 @@ def prepared(
         limit: At most so many images, sampled by a hash of their paths.
         allow_partial: As in ``training.datasets.load``.
         max_rejected: How many unreadable images may be left out; each is listed in the cache's ``rejected.csv``.
+        scheduler: Workers of a Dask cluster that decode, as in ``medzoo.compare``; they must see both folders.
 
     Returns:
         The cache, and the reader's notes.
@@ -42,10 +46,9 @@ def prepared(
     if limit is not None and limit < 2:
         raise DataError(f"the limit is {limit} images; give 2 or more")
     records = limited(load(name, data, allow_partial), limit)
-    with counting(f"preparing {name}") as progress:
-        cache = prepare(
-            records, DATASETS[name].geometry.scaled(size), caches, max_rejected=max_rejected, progress=progress
-        )
+    geometry = DATASETS[name].geometry.scaled(size)
+    with connect(scheduler) as cluster, counting(f"preparing {name}") as progress:
+        cache = prepare(records, geometry, caches, max_rejected=max_rejected, progress=progress, cluster=cluster)
     synthetic = (SYNTHETIC,) if is_standin(data, name) else ()
     return cache, synthetic + records.notes
 

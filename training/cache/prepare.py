@@ -27,6 +27,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from medzoo.core.atomic import needing_room
+from medzoo.core.cluster import Cluster
 from medzoo.core.errors import DataError
 from medzoo.data.dataset import Records
 from medzoo.data.decoding import Decoded, Progress, Stamp, decode_each, full_stamp, quick_stamp
@@ -46,6 +47,7 @@ from training.cache.files import (
     write_manifest,
     write_rows,
 )
+from training.cache.slices import decode_on_cluster
 from training.cache.staging import Staging
 
 __all__ = ["Cache", "open_cache", "prepare"]
@@ -59,6 +61,7 @@ def prepare(
     max_rejected: int = 0,
     progress: Progress | None = None,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Cache:
     """Decode a data set, or open the cache of an earlier call.
 
@@ -69,6 +72,8 @@ def prepare(
         max_rejected: How many unreadable images may be left out. All of them are listed in ``rejected.csv`` either way.
         progress: Called with (done, total) images.
         jobs: Threads; by default one for each available core.
+        cluster: Workers that see ``folder`` and the files, and decode instead of this process. The cache is the same,
+            byte for byte.
 
     Returns:
         The opened cache.
@@ -102,7 +107,7 @@ def prepare(
                 _check_rejected(found, len(records), max_rejected)
                 return open_cache(found)
         with Staging(partial, len(records), geometry) as staging:
-            rejected = _fill(staging, records, geometry, complete, progress, jobs)
+            rejected = _fill(staging, records, geometry, complete, progress, jobs, cluster)
         write_rows(
             partial / "rejected.csv",
             REJECTED,
@@ -163,6 +168,7 @@ def _fill(
     older: list[Path],
     progress: Progress | None,
     jobs: int | None,
+    cluster: Cluster | None,
 ) -> list[Decoded]:
     """Fill in every image: those staged already, those of older caches, the rest decoded now."""
     paths = list(records.images)
@@ -173,18 +179,30 @@ def _fill(
         if path in missing and now[missing[path]] == stamp.quick:
             staging.put(missing.pop(path), image, stamp)
     done = len(paths) - len(missing)
+    rows = list(missing.values())
+    if cluster is None:
+        decoded = _decode_here(staging, paths, rows, geometry, jobs)
+    else:
+        decoded = decode_on_cluster(staging, paths, rows, geometry, records.images.root, cluster)
     rejected = []
-    for item in decode_each(paths, geometry, indices=list(missing.values()), jobs=jobs):
-        if progress:
-            progress(done, len(paths))
-        if item.image is None:
-            rejected.append(item)
-        else:
-            staging.put(item.index, item.image, item.stamp)
-        done += 1
     if progress:
         progress(done, len(paths))
-    return rejected
+    for item in decoded:
+        done += 1
+        if item.reason:
+            rejected.append(item)
+        if progress:
+            progress(done, len(paths))
+    return sorted(rejected, key=lambda item: item.index)
+
+
+def _decode_here(
+    staging: Staging, paths: list[Path], rows: list[int], geometry: Geometry, jobs: int | None
+) -> Iterator[Decoded]:
+    for item in decode_each(paths, geometry, indices=rows, jobs=jobs):
+        if item.image is not None:
+            staging.put(item.index, item.image, item.stamp)
+        yield item
 
 
 def _older_images(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,21 @@ _BATCH = 128  # images between two journal entries: what a kill can cost
 _LINE = re.compile(r"^(\d+),(\d+),(\d+),([0-9a-f]{64})$", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels of a row lie.
+
+    Attributes:
+        file: The file, by its absolute path.
+        start: Bytes before the first row.
+        stride: Bytes of a row.
+    """
+
+    file: Path
+    start: int
+    stride: int
+
+
 class Staging:
     """A partly filled ``images.npy``, and a journal of the images that are on disk.
 
@@ -32,6 +48,8 @@ class Staging:
         geometry: The size of one image.
 
     Attributes:
+        images: The array's file.
+        place: Where its rows lie.
         stamps: The files whose images are on disk, by index.
 
     Example:
@@ -61,8 +79,8 @@ class Staging:
             for line in _LINE.finditer(journal.read_text(encoding="ascii"))
         }
         self._batch: dict[int, Stamp] = {}
-        self._stride = int(np.prod(shape[1:]))
-        self._start = self.images.stat().st_size - count * self._stride
+        stride = int(np.prod(shape[1:]))
+        self.place = Place(self.images.absolute(), self.images.stat().st_size - count * stride, stride)
         self._pixels = self.images.open("r+b")
         self._journal = journal.open("a", encoding="ascii")
         self._journal.write("\n")  # ends an incomplete line
@@ -72,25 +90,31 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         with closing(self._pixels), closing(self._journal):  # on a full disk too, where the rest cannot be written
-            self._commit()
+            self.commit()
 
     @property
     def _final(self) -> Path:
         return self.folder / "final"
 
-    def put(self, place: int, image: NDArray[np.uint8], stamp: Stamp) -> None:
+    def put(self, row: int, image: NDArray[np.uint8], stamp: Stamp) -> None:
         """Write one image."""
-        self._pixels.seek(self._start + place * self._stride)
+        self._pixels.seek(self.place.start + row * self.place.stride)
         self._pixels.write(image.tobytes())
-        self._batch[place] = stamp
+        self._batch[row] = stamp
         if len(self._batch) == _BATCH:
-            self._commit()
+            self.commit()
 
     def keep(self, good: Callable[[int, Stamp], bool]) -> None:
         """Forget the images whose index and stamp are not good any more."""
         self.stamps = {i: stamp for i, stamp in self.stamps.items() if good(i, stamp)}
 
-    def _commit(self) -> None:
+    def record(self, stamps: Mapping[int, Stamp]) -> None:
+        """Write images into the journal that others have put into their places and synced."""
+        self._batch.update(stamps)
+        self.commit()
+
+    def commit(self) -> None:
+        """Sync the images to disk, then list them in the journal."""
         _to_disk(self._pixels)
         self._journal.writelines(f"{i},{s.size},{s.mtime_ns},{s.sha256}\n" for i, s in self._batch.items())
         _to_disk(self._journal)

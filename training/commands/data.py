@@ -10,7 +10,7 @@ import typer
 
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
-from training.commands.options import DataFolder, Limit, Partial, Rejected, Sets, Size, Work, existing, named
+from training.commands.options import DataFolder, Limit, Partial, Rejected, Scheduler, Sets, Size, Work, existing, named
 
 MEGABYTE = 1_000_000
 
@@ -60,24 +60,29 @@ def prepare(
     limit: Limit = None,
     allow_partial: Partial = False,
     max_rejected: Rejected = 0,
+    scheduler: Scheduler = None,
 ) -> None:
     """Decode data sets once into caches; resumes an interrupted call."""
+    from medzoo.core.cluster import connect
     from training.cache.load import prepared
 
     folder = existing(data)
-    for name in _chosen(names, folder):
-        cache, notes = prepared(
-            name,
-            folder,
-            work / "cache",
-            size=image_size,
-            limit=limit,
-            allow_partial=allow_partial,
-            max_rejected=max_rejected,
-        )
-        typer.echo(f"{name}: {len(cache):,} images {'x'.join(map(str, cache.images.shape[1:]))} in {cache.folder}")
-        for note in notes:
-            typer.echo(f"  {note}")
+    chosen = _chosen(names, folder)
+    with connect(scheduler) as cluster:
+        for name in chosen:
+            cache, notes = prepared(
+                name,
+                folder,
+                work / "cache",
+                size=image_size,
+                limit=limit,
+                allow_partial=allow_partial,
+                max_rejected=max_rejected,
+                scheduler=cluster,
+            )
+            typer.echo(f"{name}: {len(cache):,} images {'x'.join(map(str, cache.images.shape[1:]))} in {cache.folder}")
+            for note in notes:
+                typer.echo(f"  {note}")
 
 
 def _chosen(names: list[str] | None, folder: Path) -> list[str]:

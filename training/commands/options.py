@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medzoo.cli.options import Scheduler as Scheduler
 from medzoo.core.errors import DataError
 
 DataFolder = Annotated[

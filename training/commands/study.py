@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medzoo.cli.compare import listed, numbers
-from training.commands.options import DataFolder, Device, Limit, Partial, Size, Work, Zoo, existing
+from training.commands.options import DataFolder, Device, Limit, Partial, Scheduler, Size, Work, Zoo, existing
 
 
 def study(
@@ -36,8 +36,8 @@ def study(
         bool,
         typer.Option("--exclude-seen", help="Exclude images that any arm has seen in pretraining."),
     ] = False,
-    jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
-    backend: Annotated[str, typer.Option(help="loky, dask, ray or sequential.")] = "loky",
+    jobs: Annotated[int, typer.Option(help="Runs at a time, in processes of this machine.")] = 1,
+    scheduler: Scheduler = None,
     device: Device = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Run nothing; write the report of WORK/study/results again.")
@@ -78,7 +78,7 @@ def study(
             zoo,
             options,
             jobs=jobs,
-            backend=backend,
+            scheduler=scheduler,
             device=device,
             targets=listed(targets) if targets else None,
             only=listed(arms) if arms else None,

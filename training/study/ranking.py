@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from medzoo.comparison.comparison import Comparison
+from medzoo.comparison.workers import Workers
 from medzoo.core.atomic import write_json
 from medzoo.core.errors import MedzooError
 from medzoo.core.progress import say
@@ -54,7 +55,7 @@ class ArmRanking:
 
 
 def rank(
-    examples: Examples, found: Mapping[str, Bundle], image_size: int, device: str | None, folder: Path
+    examples: Examples, found: Mapping[str, Bundle], image_size: int, workers: Workers, folder: Path
 ) -> ArmRanking:
     """Rank a target's arms without fine-tuning any.
 
@@ -62,7 +63,7 @@ def rank(
         examples: The target.
         found: Arm to weight.
         image_size: Side of the networks' input in pixels.
-        device: The device.
+        workers: The device, and the cluster if there is one.
         folder: The folder of finished rankings, which are not computed again.
 
     Returns:
@@ -74,7 +75,13 @@ def rank(
     if file.is_file():
         return ArmRanking(**json.loads(file.read_text(encoding="utf-8")))
     try:
-        ranking = recommend(examples, [found[arm].folder for arm in arms], image_size=image_size, device=device)
+        ranking = recommend(
+            examples,
+            [found[arm].folder for arm in arms],
+            image_size=image_size,
+            scheduler=workers.cluster,
+            device=workers.device,
+        )
     except MedzooError as error:
         say(f"  {examples.name}: not ranked without fine-tuning: {error}")
         return ArmRanking()

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from medzoo.comparison.compare import compare
+from medzoo.comparison.workers import Workers
+from medzoo.core.cluster import connect
 from medzoo.core.errors import RunError, UnknownNameError, ZooError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
@@ -67,7 +69,7 @@ def study(
     options: StudyOptions,
     *,
     jobs: int = 1,
-    backend: str = "loky",
+    scheduler: Any = None,
     device: str | None = None,
     targets: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
@@ -82,7 +84,7 @@ def study(
         zoo: As in ``medzoo.create_model``.
         options: How to fine-tune.
         jobs: Runs at a time, as in ``medzoo.compare``.
-        backend: The joblib backend, as in ``medzoo.compare``.
+        scheduler: Workers of a Dask cluster, as in ``medzoo.compare``; they also decode images and compute features.
         device: The device; ``None`` for a GPU if there is one.
         targets: Data sets to fine-tune on; default the study's that are in ``data``.
         only: Arms to run; default all that have weights.
@@ -101,12 +103,13 @@ def study(
     if not chosen:
         raise RunError(f"none of the targets {', '.join(TARGETS)} is in {data}; give the data folder with --data")
     results = []
-    for target in chosen:
-        found = _arms(DATASETS[target].area, zoo, only)
-        if found:
-            result = _on_target(target, found, data, work, options, jobs, backend, device)
-            result.save(work / "study" / RESULTS)
-            results.append(result)
+    with connect(scheduler) as cluster:
+        for target in chosen:
+            found = _arms(DATASETS[target].area, zoo, only)
+            if found:
+                result = _on_target(target, found, data, work, options, Workers(jobs, device, cluster))
+                result.save(work / "study" / RESULTS)
+                results.append(result)
     if not results:
         raise RunError("no arm has weights; pretrain and publish some, and give the zoo with --zoo or MEDZOO_ZOO")
     return results
@@ -131,9 +134,7 @@ def _on_target(
     data: Path,
     work: Path,
     options: StudyOptions,
-    jobs: int,
-    backend: str,
-    device: str | None,
+    workers: Workers,
 ) -> TargetResult:
     cache, notes = prepared(
         target,
@@ -142,6 +143,7 @@ def _on_target(
         size=options.image_size,
         limit=options.limit,
         allow_partial=options.allow_partial,
+        scheduler=workers.cluster,
     )
     examples = ImageDataset(
         target, cache.images, cache.ids, cache.targets, cache.classes, cache.task, cache.patients, notes=notes
@@ -164,9 +166,9 @@ def _on_target(
         baseline="IN" if "IN" in found else None,
         image_size=options.image_size,
         cells=work / "study" / "cells",
-        jobs=jobs,
-        backend=backend,
-        device=device,
+        jobs=workers.jobs,
+        scheduler=workers.cluster,
+        device=workers.device,
         epochs=options.epochs,
         batch_size=options.batch_size,
         lr=options.lr,
@@ -181,7 +183,7 @@ def _on_target(
         seen,
         counts,
         left_out,
-        rank(examples, found, options.image_size, device, work / "study" / "rankings"),
+        rank(examples, found, options.image_size, workers, work / "study" / "rankings"),
         environment(),
     )
 
