@@ -8,9 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.facts import find_facts
 from medzoo.comparison.preparation import by_preparation, decode_once
@@ -18,20 +15,17 @@ from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, ComparedWeights, Run
 from medzoo.comparison.workers import Workers, run_all
-from medzoo.contamination.image_hashes import decode_and_hash
 from medzoo.core.cluster import connect
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples, ImageDataset
+from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
-from medzoo.data.geometry import Geometry
-from medzoo.data.input_spec import InputContract, common_contract
 from medzoo.data.opening import open_dataset
 from medzoo.data.positive import choose_positive
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
-from medzoo.zoo.bundle import MODEL, open_bundle
+from medzoo.zoo.bundle import MODEL
 from medzoo.zoo.resolve import published, resolve
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.verify import sha256_of
