@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from medzoo.models.export import Exported, export
     from medzoo.recommendation.recommend import recommend
     from medzoo.recommendation.result import Recommendation
+    from medzoo.reporting.look import Look, look
     from medzoo.zoo.catalog import WeightsRecord, get_weights
     from medzoo.zoo.weights import list_models
 
@@ -42,6 +43,7 @@ _PUBLIC = {
     "Explanation": "medzoo.inference.explain",
     "Exported": "medzoo.models.export",
     "Features": "medzoo.features.extract",
+    "Look": "medzoo.reporting.look",
     "MedzooError": "medzoo.core.errors",
     "OperatingPoint": "medzoo.metrics.operating",
     "Predictions": "medzoo.inference.predict",
@@ -59,6 +61,7 @@ _PUBLIC = {
     "finetune": "medzoo.finetuning.finetune",
     "get_weights": "medzoo.zoo.catalog",
     "list_models": "medzoo.zoo.weights",
+    "look": "medzoo.reporting.look",
     "predict": "medzoo.inference.predict",
     "read_dataset": "medzoo.data.huggingface",
     "read_folder": "medzoo.data.folders",
@@ -75,6 +78,7 @@ __all__ = [
     "Explanation",
     "Exported",
     "Features",
+    "Look",
     "MedzooError",
     "OperatingPoint",
     "Predictions",
@@ -93,6 +97,7 @@ __all__ = [
     "finetune",
     "get_weights",
     "list_models",
+    "look",
     "predict",
     "read_dataset",
     "read_folder",

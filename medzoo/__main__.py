@@ -17,6 +17,7 @@ from medzoo.cli.export import export
 from medzoo.cli.finetune import finetune
 from medzoo.cli.info import info
 from medzoo.cli.list_weights import list_weights
+from medzoo.cli.look import look
 from medzoo.cli.mirror import mirror
 from medzoo.cli.predict import predict
 from medzoo.cli.recommend import recommend
@@ -31,6 +32,7 @@ for command in (
     info,
     download,
     verify,
+    look,
     finetune,
     predict,
     evaluate,

@@ -20,7 +20,9 @@ from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import common_contract
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
+from medzoo.data.read_options import ReadOptions
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL, open_bundle
@@ -42,7 +44,7 @@ _OURS = {
     "exclude_seen",
     "positive",
 }
-_OURS |= {"checkpoints", "resume"}
+_OURS |= {"checkpoints", "resume", "page", "max_pixels", "skip_unreadable"}
 
 
 def compare(
@@ -62,6 +64,9 @@ def compare(
     jobs: int = 1,
     backend: str = "loky",
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
     **options: Any,
 ) -> ComparisonResult:
@@ -90,6 +95,9 @@ def compare(
         jobs: Runs at a time.
         backend: joblib's ``loky``, ``dask`` or ``ray``, or ``sequential``.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
 
@@ -114,8 +122,9 @@ def compare(
     workers = Workers(jobs, backend, device)
     contracts = {one.name: open_bundle(one.folder).input for one in compared}
     contract, notes = common_contract(contracts, image_size)
-    dataset = open_dataset(data, task)
-    examples = dataset.decode(contract.geometry)
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    overview = announce(dataset)
+    examples, _ = flag(dataset.decode(contract.geometry), overview)
     if examples is not dataset:  # else it came decoded, at a size of its owner's choice
         examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)

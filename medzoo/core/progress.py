@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 # advance(n, text): n more are done; the text is shown after the bar.
 Advance = Callable[[int, str], None]
+
+
+_MUTED = ContextVar("muted", default=False)
 
 
 def _nothing(*_: object) -> None:
@@ -97,3 +101,19 @@ def counting(title: str, unit: str = "images") -> Iterator[Callable[[int, int], 
 def say(message: str) -> None:
     """Print a line on stderr."""
     sys.stderr.write(message + "\n")
+
+
+def show(message: str) -> None:
+    """Print on stderr what helps a reader and changes nothing, unless ``muted``."""
+    if not _MUTED.get():
+        say(message)
+
+
+@contextmanager
+def muted(active: bool = True) -> Iterator[None]:
+    """Print nothing with ``show`` meanwhile: a program reads the output."""
+    before = _MUTED.set(active)
+    try:
+        yield
+    finally:
+        _MUTED.reset(before)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medzoo.data.normalize import some
+
 _CONSTANT = 1.0  # standard deviation in grey levels; an empty tile of a scanned slide has 1.8
 _BLACK = 32  # grey level that 99 % of the pixels lie below; the darkest real fundus photograph has 48
-_GRID = 64  # pixels a side that are looked at
+GRID = 64  # pixels a side that are looked at
 _CELLS = 16  # cells a side that brightness is averaged over
 _FEWEST = 20  # images that make a set: of fewer, none is the rule
 _ALIKE = 0.5  # correlation with the set's common pattern: the median of a set that has one is 0.67 or more, else 0.12
@@ -29,15 +31,22 @@ class ImageWarning:
     """Something that is wrong with some images of a set.
 
     Attributes:
-        text: What, for how many images, and the names of the first.
-        ids: All images concerned.
+        kind: What is wrong, such as ``nearly black``.
+        ids: The names of all images concerned.
+        total: How many were looked at.
     """
 
-    text: str
+    kind: str
     ids: tuple[str, ...]
+    total: int
+
+    @property
+    def what(self) -> str:
+        """What is wrong with how many images, without a name."""
+        return f"{len(self.ids):,} of {self.total:,} images are {self.kind}"
 
     def __str__(self) -> str:
-        return self.text
+        return f"{self.what}: {some(self.ids, _NAMED)}"
 
 
 def check_images(images: NDArray[np.uint8], ids: Sequence[str]) -> tuple[ImageWarning, ...]:
@@ -80,13 +89,25 @@ def check_images(images: NDArray[np.uint8], ids: Sequence[str]) -> tuple[ImageWa
     return tuple(_warning(rows, what, ids) for rows, what in found if rows.any())
 
 
+def reduced(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the 64 x 64 pixels of each image that ``check_images`` looks at: of these it finds the same.
+
+    Args:
+        images: ``uint8 [N, H, W, C]``.
+
+    Returns:
+        ``uint8 [N, 64, 64, C]``.
+    """
+    rows, columns = (np.arange(GRID) * side // GRID for side in images.shape[1:3])
+    return images[:, rows[:, None], columns]
+
+
 def _measured(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
     """Deviation, 99th percentile, brightness by cell and mean colour of some images."""
-    rows, columns = (np.arange(_GRID) * side // _GRID for side in images.shape[1:3])
-    pixels = images[:, rows[:, None], columns].astype(np.float32)
+    pixels = reduced(images).astype(np.float32)
     grey = pixels.mean(3)
     flat = grey.reshape(len(grey), -1)
-    each = _GRID // _CELLS
+    each = GRID // _CELLS
     cells = grey.reshape(-1, _CELLS, each, _CELLS, each).mean((2, 4)).reshape(len(grey), -1)
     means = pixels.mean((1, 2))
     return (
@@ -115,5 +136,4 @@ def _inverted_colour(colours: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _warning(rows: NDArray[np.bool_], what: str, ids: Sequence[str]) -> ImageWarning:
     names = tuple(str(ids[row]) for row in np.flatnonzero(rows).tolist())
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ImageWarning(f"{len(names):,} of {len(rows):,} images are {what}: {', '.join(names[:_NAMED])}{more}", names)
+    return ImageWarning(what, names, len(rows))

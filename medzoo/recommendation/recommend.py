@@ -16,6 +16,8 @@ from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.data.dataset import Examples
 from medzoo.data.input_spec import InputContract, common_contract
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, flag
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.losses import balanced_weights, probabilities
 from medzoo.engine.runtime import best_device
 from medzoo.features.extract import extract_features
@@ -42,6 +44,9 @@ def recommend(
     seed: int = 0,
     batch_size: int = 32,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Recommendation:
     """Rank pretrained weights for a data set by a linear classifier on their features.
@@ -65,6 +70,9 @@ def recommend(
         seed: Folds and resamples.
         batch_size: Images at a time.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -82,7 +90,9 @@ def recommend(
     started = time.perf_counter()
     contracts, unavailable = _available(weights, zoo)
     contract, notes = common_contract({str(name): one for name, one in contracts.items()}, image_size)
-    examples = _labelled(open_dataset(data, task).decode(contract.geometry))
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    overview = announce(dataset)
+    examples = _labelled(flag(dataset.decode(contract.geometry), overview)[0])
     results: list[tuple[Candidate, NDArray[np.float32]]] = []
     for weight in contracts:
         begun = time.perf_counter()
