@@ -15,7 +15,7 @@ from PIL import Image
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
 from medzoo.data import image_buffer
-from medzoo.data.dataset import Files, ImageDataset, ImagesT, Lazy, unreadable
+from medzoo.data.dataset import Files, ImageDataset, Lazy, OtherT, unreadable
 from medzoo.data.decoding import UNREADABLE, Images
 from medzoo.data.folders import read_folder
 from medzoo.data.huggingface import is_dataset, read_dataset
@@ -133,8 +133,8 @@ def images_below(root: Path, reading: ReadOptions = DEFAULT) -> ImageDataset[Fil
 
 
 def without_labels(
-    name: str, images: ImagesT, ids: tuple[str, ...], reading: ReadOptions = DEFAULT
-) -> ImageDataset[ImagesT]:
+    name: str, images: OtherT, ids: tuple[str, ...], reading: ReadOptions = DEFAULT
+) -> ImageDataset[OtherT]:
     """Return images of which no label is known as a data set.
 
     Args:

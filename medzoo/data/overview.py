@@ -75,18 +75,19 @@ class Overview:
             unknown = f"; not known of {self.without_patient:,} images" if self.without_patient else ""
             lines.append(f"patients: {'not known' if self.patients is None else f'{self.patients:,}{unknown}'}")
         if self.read:
-            sample = f" ({self.read:,} of {self.images:,} files read)" if self.read < self.images else ""
+            sample = f" (of {self.read:,} of {self.images:,} files)" if self.read < self.images else ""
             lines.append(f"size: {self._size()}; pixels: {self._modes()}{sample}")
         if self.paged:
             page = "none is chosen (page)" if self.page is None else f"number {self.page} of each is read"
             lines.append(f"files of several pages or frames: {self.paged:,}; {page}")
         files = {name: count for name, count in self.skipped.items() if name not in (*DOCUMENTS, *_IMAGES)}
         if files:
-            lines.append(f"left out: {sum(files.values()):,} files: {_listed(files)}")
+            count = sum(files.values())
+            lines.append(f"left out: {count:,} file{'s' * (count != 1)}: {_listed(files)}")
         if "uncertain" in self.skipped:
-            lines.append(f"left out as uncertain: {self.skipped['uncertain']:,} images")
+            lines.append(f"left out as uncertain: {_images(self.skipped['uncertain'])}")
         if "no label" in self.skipped:
-            lines.append(f"without any label: {self.skipped['no label']:,} images")
+            lines.append(f"without any label: {_images(self.skipped['no label'])}")
         told = left_out(self.skipped)
         lines += [f"note: {note}" for note in self.notes if note not in told]
         return lines + [f"warning: {warning}" for warning in self.warnings]

@@ -140,8 +140,7 @@ def finetune(
     dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
     overview = announce(dataset)
     sides = open_validation(validation, dataset, task)
-    if isinstance(sides, ImageDataset):
-        announce(sides)
+    of_validation = announce(sides) if isinstance(sides, ImageDataset) else None
     seen, left_out = None, None
     if exclude_seen:
         seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
@@ -152,8 +151,10 @@ def finetune(
         sides = still_held_out(sides, dataset, examples)
     else:
         examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
-    examples, held_out = hold_out(examples, sides, geometry, seed)
     examples, overview = flag(examples, overview)
+    if isinstance(sides, ImageDataset):
+        sides, _ = flag(sides.decode(geometry), of_validation)
+    examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     positive, note = choose_positive(examples.task, examples.classes, examples.counts(~held_out), positive)
     examples = replace(examples, notes=(*examples.notes, *([note] if note else [])))

@@ -28,7 +28,7 @@ class Shown:
 
     Attributes:
         title: The data set.
-        images: ``uint8 [n, H, W, C]``, at most 24 images, those of a class together.
+        images: At most 24 images ``uint8 [H, W, C]``, those of a class together.
         classes: The class of each, in letters that a figure can show; an empty text where none is known.
         names: The name of each.
         brightness: ``float32 [N]``, the mean grey level of each image that was decoded, 0 to 255.
@@ -37,7 +37,7 @@ class Shown:
     """
 
     title: str
-    images: NDArray[np.uint8]
+    images: Sequence[NDArray[np.uint8]]
     classes: Sequence[str]
     names: Sequence[str]
     brightness: NDArray[np.float32]
@@ -51,7 +51,7 @@ class Shown:
         parts = [examples.images[start : start + _CHUNK] for start in range(0, len(examples), _CHUNK)]
         return cls(
             examples.name,
-            examples.images[rows],
+            [examples.images[row] for row in rows],
             class_names(examples.targets[rows], examples.classes),
             [examples.ids[row] for row in rows],
             np.concatenate([brightness(part) for part in parts]),
@@ -78,7 +78,7 @@ def chosen(targets: NDArray[np.float32]) -> list[int]:
     for column in range(classes):
         mine = np.flatnonzero(targets[:, column] == 1)
         rows |= dict.fromkeys(mine[spread(len(mine), max(1, MOST // classes))].tolist())
-    return list(rows)[:MOST]
+    return list(rows)[:MOST] or spread(count, MOST)
 
 
 def class_names(targets: NDArray[np.float32], classes: Sequence[str]) -> list[str]:
@@ -105,7 +105,8 @@ def draw_data(shown: Shown) -> Figure:
     rows = math.ceil(len(tiles) / _COLUMNS)
     figure = Figure(figsize=(2.05 * _COLUMNS, 2.35 * rows + 3.2), layout="constrained")
     figure.suptitle(f"{drawn_text(shown.title)}: as the network gets the images", fontsize=11)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(max(2.35 * rows, 0.01), 2.9))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(max(2.35 * rows, 0.01), 2.9))
+    top, bottom = parts
     for number, (image, text, name, suspect) in enumerate(tiles):
         axes: Any = top.add_subplot(rows, _COLUMNS, number + 1)
         draw_image(axes, image)
@@ -128,7 +129,7 @@ def _draw_sizes(axes: Any, headers: Sequence[Header]) -> None:
     sides = np.array([(header.width, header.height) for header in headers])
     low, high = int(sides.min()), int(sides.max())
     far = high > 4 * low
-    bins = np.geomspace(low, high, 33) if far else np.linspace(low - 1, high + 1, 33)
+    bins = np.geomspace(low, high, 33) if far else np.linspace(0, 1.05 * high, 43)
     for column, name in enumerate(("width", "height")):
         axes.hist(sides[:, column], bins=bins, alpha=0.6, label=name)
     if far:

@@ -164,16 +164,14 @@ def _shown(
     """Decode the images of the contact sheet: some of each class, and the first of each kind that looks wrong."""
     wanted = chosen(sample.targets)
     suspects = [(sample.ids.index(name), one.kind) for one in flagged for name in one.ids[: SUSPECTS // len(flagged)]]
-    images = sample.take([*wanted, *(row for row, _ in suspects)]).decode(geometry).images
+    rows = list(dict.fromkeys([*wanted, *(row for row, _ in suspects)]))
+    images = dict(zip(rows, sample.take(rows).decode(geometry).images, strict=True))
     return Shown(
         sample.name,
-        images[: len(wanted)],
+        [images[row] for row in wanted],
         class_names(sample.targets[wanted], sample.classes),
         [sample.ids[row] for row in wanted],
         levels,
-        [
-            (image, kind.partition(" (")[0], sample.ids[row])
-            for image, (row, kind) in zip(images[len(wanted) :], suspects, strict=True)
-        ],
+        [(images[row], kind.partition(" (")[0], sample.ids[row]) for row, kind in suspects],
         headers,
     )
