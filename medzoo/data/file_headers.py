@@ -21,6 +21,7 @@ from medzoo.data.read_options import DEFAULT, ReadOptions
 # Pillow's modes in words; the others are known by their own names (RGB, CMYK, ...).
 _WORDS = {"1": "1-bit", "L": "grey", "LA": "grey with alpha", "I": "32-bit grey", "F": "float grey", "P": "palette"}
 _CHANNELS = (1, 3, 4)
+_TURNED = ("JPEG", "MPO", "TIFF")  # to read the orientation of others, Pillow decodes them
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def _of_file(file: BinaryIO, name: str, options: ReadOptions) -> Header | None:
     if is_dicom(head, name):
         return _of_dicom(file)
     image = open_image(file, options)
-    size = image.size[::-1] if swaps_sides(image) else image.size
+    turned = image.format in _TURNED and swaps_sides(image)
+    size = image.size[::-1] if turned else image.size
     return Header(*size, _word(image.mode), count_images(image))
 
 

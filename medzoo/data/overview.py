@@ -16,10 +16,10 @@ from medzoo.data.file_headers import Header, read_headers, spread
 from medzoo.data.file_types import DOCUMENTS
 from medzoo.data.image_checks import check_images
 from medzoo.data.normalize import some
-from medzoo.data.scan import find_masks, left_out
+from medzoo.data.scan import NO_ENDING, find_masks, left_out
 from medzoo.data.splits import SPLITS
 
-READ = 200  # headers that are read: some milliseconds, and a kind of file that is missed is rare
+READ = 100  # headers that are read: some milliseconds, and a kind of file that is missed is rare
 _CLASSES = 30  # classes that are listed
 _IMAGES = "no label", "uncertain"  # reasons in ``skipped`` that count images, not files
 
@@ -88,7 +88,7 @@ class Overview:
             lines.append(f"left out as uncertain: {_images(self.skipped['uncertain'])}")
         if "no label" in self.skipped:
             lines.append(f"without any label: {_images(self.skipped['no label'])}")
-        told = left_out(self.skipped)
+        told = left_out({name: count for name, count in self.skipped.items() if name[0] == "." or name == NO_ENDING})
         lines += [f"note: {note}" for note in self.notes if note not in told]
         return lines + [f"warning: {warning}" for warning in self.warnings]
 
@@ -117,7 +117,7 @@ def overview_of(data: ImageDataset[Images], headers: Sequence[Header] | None = N
 
     Args:
         data: The data set.
-        headers: Those of some images; by default read of at most 200, evenly spread.
+        headers: Those of some images; by default read of at most 100, evenly spread.
 
     Example:
         >>> data = ImageDataset("cats", [np.zeros((20, 30), np.uint8)], ("1",), np.ones((1, 1)), ("cat",), "multiclass")

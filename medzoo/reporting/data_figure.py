@@ -76,7 +76,7 @@ def chosen(targets: NDArray[np.float32]) -> list[int]:
         return spread(count, MOST)
     rows: dict[int, None] = {}
     for column in range(classes):
-        mine = np.flatnonzero(targets[:, column] == 1)
+        mine = np.array([row for row in np.flatnonzero(targets[:, column] == 1) if row not in rows], int)
         rows |= dict.fromkeys(mine[spread(len(mine), max(1, MOST // classes))].tolist())
     return list(rows)[:MOST] or spread(count, MOST)
 

@@ -16,7 +16,7 @@ from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.file_headers import Header, spread
 from medzoo.data.geometry import Geometry
-from medzoo.data.image_checks import GRID, ImageWarning, check_images, reduced
+from medzoo.data.image_checks import ImageWarning, check_images, reduced
 from medzoo.data.normalize import some
 from medzoo.data.opening import open_dataset, open_images
 from medzoo.data.overview import Overview, headers_of, overview_of
@@ -124,7 +124,8 @@ def look(
     geometry = Geometry(image_size, image_size, "center")
     headers = [] if isinstance(found.images, np.ndarray) else headers_of(found, DECODED)
     sample = found.take(spread(len(found), DECODED)) if len(found) > DECODED else found
-    small = np.empty((len(sample), GRID, GRID, geometry.channels), np.uint8)
+    shape = reduced(np.empty((1, image_size, image_size, geometry.channels), np.uint8)).shape
+    small = np.empty((len(sample), *shape[1:]), np.uint8)
     rejected: list[tuple[int, str]] = []
     for row, (image,) in sample.decode_each(geometry, rejected=rejected):
         small[row] = reduced(image[None])[0]
