@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from medzoo.models.export import Exported, export
     from medzoo.recommendation.recommend import recommend
     from medzoo.recommendation.result import Recommendation
+    from medzoo.reporting.look import Look, look
     from medzoo.zoo.catalog import WeightsRecord, get_weights
     from medzoo.zoo.listing import list_models
 
@@ -45,6 +46,7 @@ _PUBLIC = {
     "Exported": "medzoo.models.export",
     "Features": "medzoo.features.extract",
     "Imported": "medzoo.importing.import_weights",
+    "Look": "medzoo.reporting.look",
     "MedzooError": "medzoo.core.errors",
     "OperatingPoint": "medzoo.metrics.operating",
     "Predictions": "medzoo.inference.predict",
@@ -64,6 +66,7 @@ _PUBLIC = {
     "import_weights": "medzoo.importing.import_weights",
     "list_known": "medzoo.importing.known",
     "list_models": "medzoo.zoo.listing",
+    "look": "medzoo.reporting.look",
     "predict": "medzoo.inference.predict",
     "read_dataset": "medzoo.data.huggingface",
     "read_folder": "medzoo.data.folders",
@@ -81,6 +84,7 @@ __all__ = [
     "Exported",
     "Features",
     "Imported",
+    "Look",
     "MedzooError",
     "OperatingPoint",
     "Predictions",
@@ -101,6 +105,7 @@ __all__ = [
     "import_weights",
     "list_known",
     "list_models",
+    "look",
     "predict",
     "read_dataset",
     "read_folder",

@@ -18,6 +18,7 @@ from medzoo.cli.finetune import finetune
 from medzoo.cli.import_weights import import_weights
 from medzoo.cli.info import info
 from medzoo.cli.list_weights import list_weights
+from medzoo.cli.look import look
 from medzoo.cli.mirror import mirror
 from medzoo.cli.predict import predict
 from medzoo.cli.recommend import recommend
@@ -33,6 +34,7 @@ for command in (
     info,
     download,
     verify,
+    look,
     finetune,
     predict,
     evaluate,

@@ -14,12 +14,15 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    MaxPixels,
+    Page,
     PathColumn,
     PatientColumn,
     Positive,
     Root,
     Scheduler,
     Size,
+    SkipUnreadable,
     Uncertain,
     Zoo,
     data_of,
@@ -41,6 +44,9 @@ def compare(
     patient_column: PatientColumn = None,
     label_separator: LabelSeparator = None,
     uncertain: Uncertain = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    skip_unreadable: SkipUnreadable = False,
     seeds: Annotated[int, typer.Option(help="Number of random divisions of the data set.")] = 1,
     folds: Annotated[
         int | None,
@@ -73,32 +79,42 @@ def compare(
     from medzoo.comparison.compare import compare as start
     from medzoo.comparison.report import CELLS, check_replaceable
     from medzoo.core.output import check_output
+    from medzoo.core.progress import muted
 
     if out is not None:
         check_replaceable(out)  # before the work, not after it
         check_output(out)
 
-    found = start(
-        data_of(data, Columns(root, path_column, label_column, patient_column, None, label_separator, uncertain), task),
-        weights or None,
-        seeds=seeds,
-        folds=folds,
-        strategies=listed(strategies),
-        fractions=numbers(fractions),
-        baseline=baseline,
-        task=task,
-        positive=positive,
-        image_size=image_size,
-        cells=None if out is None else out / CELLS,
-        jobs=jobs,
-        scheduler=scheduler,
-        device=device,
-        zoo=zoo,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        augment=augment,
-    )
+    with muted(as_json):
+        found = start(
+            data_of(
+                data,
+                Columns(root, path_column, label_column, patient_column, None, label_separator, uncertain),
+                task,
+                skip_unreadable,
+            ),
+            weights or None,
+            seeds=seeds,
+            folds=folds,
+            strategies=listed(strategies),
+            fractions=numbers(fractions),
+            baseline=baseline,
+            task=task,
+            positive=positive,
+            image_size=image_size,
+            cells=None if out is None else out / CELLS,
+            jobs=jobs,
+            scheduler=scheduler,
+            device=device,
+            page=page,
+            max_pixels=max_pixels,
+            skip_unreadable=skip_unreadable,
+            zoo=zoo,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            augment=augment,
+        )
     if out is not None:
         found.save(out)
         sys.stderr.write(f"saved to {out}\n")

@@ -14,9 +14,12 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    MaxPixels,
+    Page,
     PathColumn,
     PatientColumn,
     Root,
+    SkipUnreadable,
     SplitColumn,
     Tta,
     Uncertain,
@@ -43,6 +46,9 @@ def evaluate(
     split_column: SplitColumn = None,
     label_separator: LabelSeparator = None,
     uncertain: Uncertain = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    skip_unreadable: SkipUnreadable = False,
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="the model's")
     ] = None,
@@ -60,6 +66,7 @@ def evaluate(
 ) -> None:
     """Evaluate a model on labelled images that it was not trained on."""
     from medzoo.core.output import check_output
+    from medzoo.core.progress import muted
     from medzoo.inference.evaluate import check_replaceable
     from medzoo.inference.evaluate import evaluate as measure
 
@@ -67,20 +74,24 @@ def evaluate(
         check_replaceable(out)  # before the work, not after it
         check_output(out)
     columns = Columns(root, path_column, label_column, patient_column, split_column, label_separator, uncertain)
-    found = measure(
-        model,
-        data_of(data, columns, task),
-        task=task,
-        positive=positive,
-        split=split,
-        threshold=threshold,
-        bootstrap=bootstrap,
-        tta=tta,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-        zoo=zoo,
-    )
+    with muted(as_json):
+        found = measure(
+            model,
+            data_of(data, columns, task, skip_unreadable),
+            task=task,
+            positive=positive,
+            split=split,
+            threshold=threshold,
+            bootstrap=bootstrap,
+            tta=tta,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            page=page,
+            max_pixels=max_pixels,
+            skip_unreadable=skip_unreadable,
+            zoo=zoo,
+        )
     if as_json:
         print_json(found.to_dict())
     else:

@@ -15,11 +15,14 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    MaxPixels,
+    Page,
     PathColumn,
     PatientColumn,
     Positive,
     Root,
     Size,
+    SkipUnreadable,
     SplitColumn,
     Uncertain,
     Zoo,
@@ -47,6 +50,9 @@ def finetune(
     split_column: SplitColumn = None,
     label_separator: LabelSeparator = None,
     uncertain: Uncertain = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    skip_unreadable: SkipUnreadable = False,
     strategy: Annotated[
         str, typer.Option(help="full, linear_probe, lp_ft, gradual, truncated or feature_extraction.")
     ] = "full",
@@ -88,7 +94,7 @@ def finetune(
     """Fine-tune pretrained weights on your own images and evaluate on held-out ones."""
     from medzoo.core.errors import MedzooError
     from medzoo.core.output import check_output
-    from medzoo.core.progress import say
+    from medzoo.core.progress import muted, say
     from medzoo.engine.interrupts import Stopped
     from medzoo.finetuning.finetune import finetune as tune
     from medzoo.models.saving import check_free
@@ -101,31 +107,35 @@ def finetune(
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights
     columns = Columns(root, path_column, label_column, patient_column, split_column, label_separator, uncertain)
     try:
-        report = tune(
-            weights,
-            data_of(data, columns, task),
-            validation=validation_of(validation, columns, task),
-            task=task,
-            positive=positive,
-            strategy=strategy,
-            head=head,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            layer_decay=layer_decay,
-            patience=patience,
-            augment=augment,
-            class_weights=class_weights,
-            image_size=image_size,
-            truncate=truncate,
-            seed=seed,
-            device=device,
-            zoo=zoo,
-            exclude_seen=exclude_seen,
-            checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
-            resume=resume,
-        )
+        with muted(as_json):
+            report = tune(
+                weights,
+                data_of(data, columns, task, skip_unreadable),
+                validation=validation_of(validation, columns, task, skip_unreadable),
+                task=task,
+                positive=positive,
+                strategy=strategy,
+                head=head,
+                epochs=epochs,
+                batch_size=batch_size,
+                lr=lr,
+                weight_decay=weight_decay,
+                layer_decay=layer_decay,
+                patience=patience,
+                augment=augment,
+                class_weights=class_weights,
+                image_size=image_size,
+                truncate=truncate,
+                seed=seed,
+                device=device,
+                page=page,
+                max_pixels=max_pixels,
+                skip_unreadable=skip_unreadable,
+                zoo=zoo,
+                exclude_seen=exclude_seen,
+                checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
+                resume=resume,
+            )
     except Stopped:
         if out is not None:
             say("stopped and saved; the same command with --resume continues")

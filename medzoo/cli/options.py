@@ -62,6 +62,18 @@ Uncertain = Annotated[
 ]
 
 
+Page = Annotated[
+    int | None,
+    typer.Option(help="Page or frame of files that hold several, from 1.", show_default="such files are an error"),
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(help="Largest width x height that is decoded.", show_default="89 million")
+]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
+]
+
+
 @dataclass(frozen=True)
 class Columns:
     """Columns of a table as given on the command line; the defaults mean that none was."""
@@ -75,13 +87,14 @@ class Columns:
     uncertain: str | None = None
 
 
-def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
+def data_of(data: Path, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
     """Return a command's data set: the folder or file itself, or what is read with the given columns.
 
     Args:
         data: A folder or a table.
         columns: The table's columns.
         task: How the labels are to be read.
+        skip_unreadable: Whether what cannot be read is left out.
 
     Raises:
         DataError: The table has no such columns, or columns are given for a folder.
@@ -95,6 +108,7 @@ def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
         "label_separator": columns.label_separator,
         "uncertain": columns.uncertain,
         "task": task,
+        "skip_unreadable": skip_unreadable,
     }
     if replace(columns, label_separator=None, uncertain=None) == Columns() and data.is_dir():
         return read_folder(data, **options)
@@ -110,13 +124,14 @@ def data_of(data: Path, columns: Columns, task: str | None = None) -> Any:
     )
 
 
-def validation_of(text: str | None, columns: Columns, task: str | None = None) -> Any:
+def validation_of(text: str | None, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
     """Parse ``--validation``: nothing, a share, or a data set with the columns of the other one.
 
     Args:
         text: A number, a folder or a table.
         columns: As in ``data_of``; not used for a folder.
         task: As in ``data_of``.
+        skip_unreadable: As in ``data_of``.
 
     Raises:
         DataError: As in ``data_of``.
@@ -126,7 +141,7 @@ def validation_of(text: str | None, columns: Columns, task: str | None = None) -
     try:
         return float(text)
     except ValueError:
-        return Path(text) if Path(text).is_dir() else data_of(Path(text), columns, task)
+        return Path(text) if Path(text).is_dir() else data_of(Path(text), columns, task, skip_unreadable)
 
 
 def print_json(value: Any) -> None:

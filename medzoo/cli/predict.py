@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medzoo.cli.options import Device, Json, Tta, Zoo, print_json
+from medzoo.cli.options import Device, Json, MaxPixels, Page, SkipUnreadable, Tta, Zoo, print_json
 
 if TYPE_CHECKING:
     from medzoo.models.info import Model
@@ -23,15 +23,16 @@ def predict(
         Path | None, typer.Option(help="Write a Grad-CAM overlay of each image's predicted class into this new folder.")
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 32,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
-    ] = False,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    skip_unreadable: SkipUnreadable = False,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
     """Predict class probabilities for images."""
     from medzoo.core.output import check_output
+    from medzoo.core.progress import muted
     from medzoo.inference.predict import check_suffix
     from medzoo.inference.predict import predict as predict_images
     from medzoo.models.create import create_model
@@ -44,8 +45,10 @@ def predict(
         check_output(gradcam)
     network = create_model(model, zoo=zoo)
     options: dict[str, Any] = {"batch_size": batch_size, "device": device, "skip_unreadable": skip_unreadable}
+    options |= {"page": page, "max_pixels": max_pixels}
     given = images[0] if len(images) == 1 else images
-    found = predict_images(network, given, tta=tta, **options)
+    with muted(as_json):
+        found = predict_images(network, given, tta=tta, **options)
     for _, reason in found.unreadable:
         sys.stderr.write(f"left out: {reason}\n")
     if out is not None:

@@ -13,11 +13,14 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    MaxPixels,
+    Page,
     PathColumn,
     PatientColumn,
     Root,
     Scheduler,
     Size,
+    SkipUnreadable,
     Uncertain,
     Zoo,
     data_of,
@@ -40,6 +43,9 @@ def recommend(
     patient_column: PatientColumn = None,
     label_separator: LabelSeparator = None,
     uncertain: Uncertain = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    skip_unreadable: SkipUnreadable = False,
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
     ] = None,
@@ -53,20 +59,25 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Rank pretrained weights for your own images, without fine-tuning any."""
+    from medzoo.core.progress import muted
     from medzoo.recommendation.recommend import recommend as rank
 
     columns = Columns(root, path_column, label_column, patient_column, None, label_separator, uncertain)
-    found = rank(
-        data_of(data, columns, task),
-        weights,
-        task=task,
-        image_size=image_size,
-        folds=folds,
-        seed=seed,
-        scheduler=scheduler,
-        device=device,
-        zoo=zoo,
-    )
+    with muted(as_json):
+        found = rank(
+            data_of(data, columns, task, skip_unreadable),
+            weights,
+            task=task,
+            image_size=image_size,
+            folds=folds,
+            seed=seed,
+            scheduler=scheduler,
+            device=device,
+            page=page,
+            max_pixels=max_pixels,
+            skip_unreadable=skip_unreadable,
+            zoo=zoo,
+        )
     if plot is not None:
         found.plot(plot)
     if as_json:

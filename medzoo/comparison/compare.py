@@ -22,7 +22,9 @@ from medzoo.core.registry import unknown
 from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
+from medzoo.data.read_options import ReadOptions
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL
@@ -44,7 +46,7 @@ _OURS = {
     "exclude_seen",
     "positive",
 }
-_OURS |= {"checkpoints", "resume"}
+_OURS |= {"checkpoints", "resume", "page", "max_pixels", "skip_unreadable"}
 
 
 def compare(
@@ -64,6 +66,9 @@ def compare(
     jobs: int = 1,
     scheduler: Any = None,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
     **options: Any,
 ) -> ComparisonResult:
@@ -94,6 +99,9 @@ def compare(
             a script then needs ``if __name__ == "__main__":``) or a ``distributed.Client``. The weights must lie on a
             file system that all workers share.
         device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
 
@@ -118,8 +126,10 @@ def compare(
     with connect(scheduler) as cluster:  # before the work: it may not answer
         workers = Workers(jobs, device, cluster)
         groups, notes = by_preparation(compared, image_size)
-        dataset = open_dataset(data, task)
+        dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+        overview = announce(dataset)
         examples, hashes = decode_once(dataset, groups[0][0], compared)
+        examples, _ = flag(examples, overview)
         if examples is not dataset:  # else it came decoded, at a size of its owner's choice
             examples = replace(examples, notes=(*examples.notes, *notes, *_own_split(examples)))
         positive, note = choose_positive(examples.task, examples.classes, examples.counts(), positive)

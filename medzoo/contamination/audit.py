@@ -85,7 +85,7 @@ def leave_out(data: ImageDataset[Images], geometry: Geometry, seen: Seen) -> tup
         DataError: Nothing is left, or an image cannot be read.
     """
     examples, hashes = decode_and_hash(data, geometry)
-    found = _audit(data, hashes, seen)
+    found = _audit(examples, hashes, seen)
     if found.seen.all():
         raise DataError(f"all {len(found):,} images, or their patients, were seen in pretraining; nothing is left")
     return examples.take(~found.seen) if found.seen.any() else examples, found

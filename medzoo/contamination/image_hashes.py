@@ -47,7 +47,7 @@ def decode_and_hash(data: ImageDataset[Images], geometry: Geometry) -> tuple[Exa
         geometry: The size at which they are decoded; images that are decoded already are taken as they are.
 
     Returns:
-        What ``data.decode(geometry)`` and ``hashes_of(data)`` return.
+        What ``data.decode(geometry)`` returns, and what ``hashes_of`` returns of its images.
 
     Raises:
         UnreadableError: Images cannot be read; the error lists all of them.
@@ -56,9 +56,10 @@ def decode_and_hash(data: ImageDataset[Images], geometry: Geometry) -> tuple[Exa
         return data.decode(geometry), hashes_of(data)
     hashes = np.empty((len(data), LENGTH), np.uint8)
     images = room_for((len(data), geometry.height, geometry.width, geometry.channels))
-    for row, (images[row], frame) in data.decode_each(geometry, FRAME):
+    rejected: list[tuple[int, str]] = []
+    for row, (images[row], frame) in data.decode_each(geometry, FRAME, rejected=rejected):
         hashes[row] = image_hash(frame)
-    return data.with_images(images), hashes
+    return data.with_images(images).without(rejected), np.delete(hashes, [row for row, _ in rejected], axis=0)
 
 
 def named_patients(dataset: str, patients: Sequence[str] | NDArray[np.str_] | None) -> list[str] | None:

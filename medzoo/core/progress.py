@@ -16,6 +16,9 @@ Advance = Callable[[int, str], None]
 _silent = ContextVar("silent", default=False)
 
 
+_MUTED = ContextVar("muted", default=False)
+
+
 def _nothing(*_: object) -> None:
     """Ignore progress."""
 
@@ -110,3 +113,19 @@ def silent() -> Iterator[None]:
 def say(message: str) -> None:
     """Print a line on stderr."""
     sys.stderr.write(message + "\n")
+
+
+def show(message: str) -> None:
+    """Print on stderr what helps a reader and changes nothing, unless ``muted``."""
+    if not _MUTED.get():
+        say(message)
+
+
+@contextmanager
+def muted(active: bool = True) -> Iterator[None]:
+    """Print nothing with ``show`` meanwhile: a program reads the output."""
+    before = _MUTED.set(active)
+    try:
+        yield
+    finally:
+        _MUTED.reset(before)

@@ -16,6 +16,7 @@ from medzoo.data.decoding import Images, decode_each
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_buffer import picked, room_for
 from medzoo.data.normalize import WHOLE, numbers_note
+from medzoo.data.read_options import DEFAULT, ReadOptions
 from medzoo.data.splits import groups_of
 from medzoo.data.tasks import TASKS
 
@@ -42,6 +43,8 @@ class ImageDataset(Generic[ImagesT]):
         notes: What was left out or assumed, in words, for the run record.
         skipped: How many files or rows were left out, by the reason: an ending (``.nii``), ``masks``, ``unreadable``,
             ``uncertain``, ``beside the class folders``, ``copies of the set``; and how many have ``no label``.
+        unreadable: (name, reason) of the images, folders and files among these that cannot be read.
+        reading: How the images are read.
     """
 
     name: str
@@ -54,6 +57,8 @@ class ImageDataset(Generic[ImagesT]):
     splits: NDArray[np.str_] | None = None
     notes: tuple[str, ...] = field(default=())
     skipped: Mapping[str, int] = field(default_factory=dict)
+    unreadable: tuple[tuple[str, str], ...] = field(default=())
+    reading: ReadOptions = field(default=DEFAULT)
 
     def __post_init__(self) -> None:
         n, c = len(self.ids), len(self.classes)
@@ -100,7 +105,12 @@ class ImageDataset(Generic[ImagesT]):
         if isinstance(images, np.ndarray):
             images = picked(images, index)
         else:
-            images = Files(images.root, ids) if isinstance(images, Files) else Lazy(images.__getitem__, index.tolist())
+            once = isinstance(images, Lazy) and images.once
+            images = (
+                Files(images.root, ids)
+                if isinstance(images, Files)
+                else Lazy(images.__getitem__, index.tolist(), once=once)
+            )
         return replace(
             self,
             images=images,
@@ -147,21 +157,29 @@ class ImageDataset(Generic[ImagesT]):
         Args:
             geometry: The size wanted.
 
+        Returns:
+            The data set; without the images that cannot be read where ``reading.skip_unreadable`` says so.
+
         Raises:
             UnreadableError: Images cannot be read; the error lists all of them.
         """
         if isinstance(self.images, np.ndarray):
             return cast("Examples", self)
         images = room_for((len(self), geometry.height, geometry.width, geometry.channels))
-        for index, (image,) in self.decode_each(geometry):
+        rejected: list[tuple[int, str]] = []
+        for index, (image,) in self.decode_each(geometry, rejected=rejected):
             images[index] = image
-        return self.with_images(images)
+        return self.with_images(images).without(rejected)
 
-    def decode_each(self, *geometries: Geometry) -> Iterator[tuple[int, tuple[NDArray[np.uint8], ...]]]:
+    def decode_each(
+        self, *geometries: Geometry, rejected: list[tuple[int, str]] | None = None
+    ) -> Iterator[tuple[int, tuple[NDArray[np.uint8], ...]]]:
         """Decode the images one after the other, each at several sizes from one read.
 
         Args:
             geometries: The sizes wanted.
+            rejected: Where ``reading.skip_unreadable`` says so, (row, reason) of each image that cannot be read is
+                appended here instead of an error; not all of them may be such.
 
         Yields:
             The image's row, and ``uint8 [H, W, C]`` for each geometry.
@@ -169,17 +187,36 @@ class ImageDataset(Generic[ImagesT]):
         Raises:
             UnreadableError: Images cannot be read; the error, at the end, lists all of them.
         """
-        rejected: list[tuple[int, str]] = []
+        skip = rejected is not None and self.reading.skip_unreadable
+        bad = [] if rejected is None else rejected
         with counting(f"decoding {self.name}") as progress:
             fast = isinstance(self.images, Files)
-            for done, item in enumerate(decode_each(self.images, *geometries, fast=fast), 1):
+            items = decode_each(self.images, *geometries, fast=fast, options=self.reading)
+            for done, item in enumerate(items, 1):
                 if item.images:
                     yield item.index, item.images
                 else:
-                    rejected.append((item.index, item.reason))
+                    bad.append((item.index, item.reason))
                 progress(done, len(self))
-        if rejected:
-            raise unreadable(self.name, self.ids, rejected)
+        if bad and not (skip and len(bad) < len(self)):
+            raise unreadable(self.name, self.ids, bad)
+
+    def without(self, rejected: Sequence[tuple[int, str]]) -> ImageDataset[ImagesT]:
+        """Return the data set without the images that cannot be read, with a note.
+
+        Args:
+            rejected: (row, reason) of each.
+        """
+        if not rejected:
+            return self
+        good = np.ones(len(self), bool)
+        good[[row for row, _ in rejected]] = False
+        return replace(
+            self.take(good),
+            notes=(*self.notes, f"{len(rejected):,} images cannot be read and are left out"),
+            skipped={**self.skipped, "unreadable": self.skipped.get("unreadable", 0) + len(rejected)},
+            unreadable=(*self.unreadable, *((self.ids[row], reason) for row, reason in rejected)),
+        )
 
     def with_images(self, images: OtherT) -> ImageDataset[OtherT]:
         """Return the same rows with their images in another form."""
@@ -194,6 +231,8 @@ class ImageDataset(Generic[ImagesT]):
             self.splits,
             self.notes,
             self.skipped,
+            self.unreadable,
+            self.reading,
         )
 
 
@@ -227,10 +266,12 @@ class Lazy(Sequence[Any]):
     Attributes:
         read: Returns the image of a row.
         rows: The rows, in their order.
+        once: Whether an image that is read costs what it cost again: then it is read for training alone.
     """
 
     read: Callable[[int], Any]
     rows: Sequence[int]
+    once: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -12,6 +12,7 @@ from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.duplicates import contradictions
 from medzoo.data.folder_layout import read_layout
 from medzoo.data.labels import column_labels
+from medzoo.data.read_options import ReadOptions
 from medzoo.data.scan import find_masks, left_out, refuse_unreadable, scan
 
 
@@ -38,7 +39,8 @@ def read_folder(
             class may be named like a split only if it is named here.
         label_separator: As in ``read_table``, for folders named like ``Mass|Nodule``.
         uncertain: As in ``read_table``, for a folder named ``-1``.
-        skip_unreadable: Leave out folders and files that cannot be opened, with a note; else they are an error.
+        skip_unreadable: Leave out folders that cannot be opened and images that cannot be read, with a note; else
+            they are an error.
 
     Returns:
         A data set named after the folder; classes in alphabetical (integers: numerical) order.
@@ -104,4 +106,6 @@ def read_folder(
         splits=splits[labels.rows] if any(splits) else None,
         notes=tuple(notes),
         skipped={name: count for name, count in skipped.items() if count},
+        unreadable=found.unreadable,
+        reading=ReadOptions(skip_unreadable=skip_unreadable),
     )

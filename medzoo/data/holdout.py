@@ -44,10 +44,15 @@ def open_validation(validation: Any, data: ImageDataset[Images], task: str | Non
         return None if validation is None else float(validation)
     mask = _mask(validation)
     if mask is None:
-        return open_dataset(validation, task or data.task, data.classes)
+        return open_dataset(validation, task or data.task, data.classes, data.reading)
     if mask.shape != (len(data),):
         raise DataError(f"the validation mask has shape {mask.shape}, the data set {len(data)} images")
     return mask
+
+
+def still_held_out(validation: Validation, before: ImageDataset[Images], after: Examples) -> Validation:
+    """Return what is held out of a data set of which images were left out; only a mask changes."""
+    return validation[np.isin(before.ids, after.ids)] if isinstance(validation, np.ndarray) else validation
 
 
 def hold_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,20 @@ from PIL import Image
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
 from medzoo.data import image_buffer
-from medzoo.data.dataset import Files, ImageDataset, Lazy, unreadable
+from medzoo.data.dataset import Files, ImageDataset, Lazy, OtherT, unreadable
 from medzoo.data.decoding import UNREADABLE, Images
 from medzoo.data.folders import read_folder
 from medzoo.data.huggingface import is_dataset, read_dataset
 from medzoo.data.labels import check_task, read_labels
-from medzoo.data.scan import image_files
+from medzoo.data.read_options import DEFAULT, ReadOptions
+from medzoo.data.scan import left_out, refuse_unreadable, scan
 from medzoo.data.table_cells import TABLES
 from medzoo.data.tables import read_table
 
 
-def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | None = None) -> ImageDataset[Images]:
+def open_dataset(
+    data: Any, task: str | None = None, classes: Sequence[str] | None = None, reading: ReadOptions = DEFAULT
+) -> ImageDataset[Images]:
     """Open a data set of any of the forms a user may have: its labels are read, its images are not decoded.
 
     Args:
@@ -35,6 +39,7 @@ def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | No
             (image, target), whose items are read here, as nothing else tells their labels.
         task: Says what the labels are where they do not tell: ``ordinal`` for grades.
         classes: All classes, in their order, where a model or other data says so already; some may have no image.
+        reading: How the images are read; by default as an ``ImageDataset`` says, if it is one.
 
     Returns:
         The data set; its ``decode(geometry)`` returns it with decoded images.
@@ -54,9 +59,9 @@ def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | No
         found = data
     elif isinstance(data, (str, Path)):
         read = read_table if _is_table(data) else read_folder
-        found = read(data, task=task, classes=classes)
+        found = read(data, task=task, classes=classes, skip_unreadable=reading.skip_unreadable)
     elif isinstance(data, pd.DataFrame):
-        found = read_table(data, task=task, classes=classes)
+        found = read_table(data, task=task, classes=classes, skip_unreadable=reading.skip_unreadable)
     elif is_dataset(data):
         found = read_dataset(data, task=task, classes=classes)
     elif isinstance(data, tuple) and len(data) == 2:
@@ -68,14 +73,16 @@ def open_dataset(data: Any, task: str | None = None, classes: Sequence[str] | No
             f"a data set of type {type(data).__name__} cannot be read; give a folder of class folders, a CSV or "
             "Parquet table, a torch or Hugging Face Dataset, or a pair (images, labels)"
         )
+    found = found if reading == DEFAULT else replace(found, reading=reading)
     return found if classes is None else found.aligned(classes)
 
 
-def open_images(data: Any) -> ImageDataset[Images]:
+def open_images(data: Any, reading: ReadOptions = DEFAULT) -> ImageDataset[Images]:
     """Open a data set whose labels are not needed.
 
     Args:
         data: As in ``open_dataset``; of a folder every image below it is taken, and a list of images will do.
+        reading: As in ``open_dataset``.
 
     Returns:
         The data set, without classes where its labels were not read.
@@ -84,30 +91,59 @@ def open_images(data: Any) -> ImageDataset[Images]:
         DataError: There is no image, or the data cannot be read.
     """
     if isinstance(data, (ImageDataset, pd.DataFrame)) or is_dataset(data):
-        return open_dataset(data)
-    images: Images
+        return open_dataset(data, reading=reading)
     if isinstance(data, (str, Path)):
         if _is_table(data):
-            return open_dataset(data)
+            return open_dataset(data, reading=reading)
         root = Path(data)
         if not root.is_dir():
             raise DataError(f"no folder {root}; give a folder of images, or a CSV, TSV or Parquet table")
-        name, ids = root.name, tuple(image_files(root))
-        if not ids:
-            raise DataError(f"the data set {name} holds no image; give a folder with images below it")
-        images = Files(root, ids)
-    elif _is_sequence(data):
-        name, pair = type(data).__name__, isinstance(data, tuple) and len(data) == 2
-        images = _lazy(data[0]) if pair else Lazy(lambda row: _image_of(data[row]), range(len(data)))
-        ids = _numbers(len(images))
-        if not ids:
+        found = images_below(root, reading)
+        if not len(found):
+            raise DataError(f"the data set {root.name} holds no image; give a folder with images below it")
+        return found
+    if _is_sequence(data):
+        pair = isinstance(data, tuple) and len(data) == 2
+        images = _lazy(data[0]) if pair else Lazy(lambda row: _image_of(data[row]), range(len(data)), once=True)
+        if not len(images):
             raise DataError("the data set is empty; give at least one image")
-    else:
-        raise DataError(
-            f"a data set of type {type(data).__name__} cannot be read; give a folder, a CSV, TSV or Parquet table, "
-            "a torch Dataset of (image, target), a pair (images, labels), or a list of images"
-        )
-    return ImageDataset(name, images, ids, np.empty((len(ids), 0), np.float32), (), "multilabel")
+        return without_labels(type(data).__name__, images, _numbers(len(images)), reading)
+    raise DataError(
+        f"a data set of type {type(data).__name__} cannot be read; give a folder, a CSV, TSV or Parquet table, "
+        "a torch Dataset of (image, target), a pair (images, labels), or a list of images"
+    )
+
+
+def images_below(root: Path, reading: ReadOptions = DEFAULT) -> ImageDataset[Files]:
+    """Open all images below a folder, which may be none, without labels.
+
+    Args:
+        root: The folder.
+        reading: How they are read.
+
+    Raises:
+        UnreadableError: A folder below cannot be opened, and is not to be skipped.
+    """
+    found = scan(root)
+    if not reading.skip_unreadable:
+        refuse_unreadable(root, found)
+    skipped = {**found.skipped, **({"unreadable": len(found.unreadable)} if found.unreadable else {})}
+    opened = without_labels(root.resolve().name, Files(root, found.images), found.images, reading)
+    return replace(opened, skipped=skipped, unreadable=found.unreadable, notes=left_out(found.skipped))
+
+
+def without_labels(
+    name: str, images: OtherT, ids: tuple[str, ...], reading: ReadOptions = DEFAULT
+) -> ImageDataset[OtherT]:
+    """Return images of which no label is known as a data set.
+
+    Args:
+        name: The data set's name.
+        images: N images.
+        ids: N names.
+        reading: How they are read.
+    """
+    return ImageDataset(name, images, ids, np.empty((len(ids), 0), np.float32), (), "multilabel", reading=reading)
 
 
 def _pair(images: Any, labels: Any, task: str | None, classes: Sequence[str] | None) -> ImageDataset[Images]:
@@ -125,7 +161,7 @@ def _torch_dataset(data: Any, task: str | None, classes: Sequence[str] | None) -
     _check_filled(name, len(data))
     items = _Items(data, name)
     found = read_labels(items.labels, task, classes, own=getattr(data, "classes", None), where=name)
-    images = Lazy(items.image, range(len(data)))
+    images = Lazy(items.image, range(len(data)), once=True)
     return ImageDataset(name, images, _numbers(len(data)), found.targets, found.classes, found.task, notes=found.notes)
 
 

@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from PIL import ExifTags, Image, ImageOps
 
@@ -34,11 +35,11 @@ _SECONDARY = 0b101  # of NewSubfileType: a reduced copy of another page, or a ma
 _SIZ = b"\xff\x4f\xff\x51"  # how a JPEG 2000 code stream begins
 
 
-def open_image(data: bytes, options: ReadOptions = DEFAULT) -> Image.Image:
-    """Open the bytes of a file without decoding its pixels.
+def open_image(data: bytes | BinaryIO, options: ReadOptions = DEFAULT) -> Image.Image:
+    """Open a file without decoding its pixels.
 
     Args:
-        data: The file's content.
+        data: The file's content, or the open file, of which only the header is read.
         options: The largest size allowed.
 
     Returns:
@@ -52,7 +53,7 @@ def open_image(data: bytes, options: ReadOptions = DEFAULT) -> Image.Image:
         if options.max_pixels:
             Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is a global; checked below instead
         try:
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if options.max_pixels and image.width * image.height > options.max_pixels:
@@ -95,6 +96,14 @@ def upright(
 def swaps_sides(image: Image.Image) -> bool:
     """Return whether setting the image upright swaps its height and width."""
     return _turn(image) in _SWAPPING
+
+
+def count_images(image: Image.Image) -> int:
+    """Return how many images a file holds of which one is to be chosen: pages of a TIFF, frames of an animation."""
+    if image.format == "MPO" or not hasattr(image, "n_frames"):
+        return 1
+    with pillow_errors():
+        return len(_tiff_pages(image)) if image.format == "TIFF" else int(image.n_frames)
 
 
 @contextmanager

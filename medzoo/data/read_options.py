@@ -1,4 +1,4 @@
-"""The options of reading one image file, in one place: whatever decodes takes them and passes them on."""
+"""The options of reading images, in one place: whatever decodes takes them and passes them on."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from medzoo.core.errors import InputError
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How files are read that hold several images, or a very large one.
+    """How files are read that hold several images, a very large one, or none that can be read.
 
     Attributes:
         page: Which page of a TIFF, frame of an animation or frame of a DICOM file is read, counted from 1; by default
             a file of several is refused, as it does not say which one is meant.
         max_pixels: The largest width x height that is decoded; by default Pillow's ``MAX_IMAGE_PIXELS``, 89 million.
+        skip_unreadable: Whether images of a set that cannot be read are left out, and named; else they are an error.
 
     Example:
         >>> ReadOptions(page=2)
-        ReadOptions(page=2, max_pixels=None)
+        ReadOptions(page=2, max_pixels=None, skip_unreadable=False)
     """
 
     page: int | None = None
     max_pixels: int | None = None
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("page", self.page), ("max_pixels", self.max_pixels)):

@@ -12,6 +12,7 @@ from pathlib import Path
 from medzoo.core.errors import UnreadableError
 from medzoo.data.file_types import DOCUMENTS, IMAGE_SUFFIXES, ending, is_image_content, is_visible
 
+NO_ENDING = "no ending"
 _MASK = "masks?|seg|segmentations?|gt|ground[_ -]?truth|annotations?|annotated|labels?|overlay"
 _MASK_AFTER = re.compile(rf"(.+?)[_ -](?:{_MASK})(?:[_ -]?\d+)?", re.IGNORECASE)
 _MASK_BEFORE = re.compile(rf"(?:{_MASK})[_ -](.+)", re.IGNORECASE)
@@ -80,7 +81,7 @@ def scan(root: Path, suffixes: frozenset[str] | None = None) -> Scan:
             if found:
                 images.append(prefix + name)
             else:
-                skipped[suffix or "no ending"] += 1
+                skipped[suffix or NO_ENDING] += 1
     return Scan(tuple(sorted(images)), tuple(sorted(folders)), dict(skipped), tuple(unreadable))
 
 

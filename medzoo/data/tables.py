@@ -16,6 +16,7 @@ from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.duplicates import contradictions
 from medzoo.data.labels import column_labels, marks
 from medzoo.data.normalize import as_written, clean, is_missing, joined_note, name_key, unify
+from medzoo.data.read_options import ReadOptions
 from medzoo.data.splits import split_of
 from medzoo.data.table_cells import read_cells
 from medzoo.data.table_paths import find_files
@@ -58,7 +59,8 @@ def read_table(
         label_separator: What stands between several labels in one cell (``"|"`` in NIH's ``Mass|Nodule``), which
             make the set multi-label; ``""`` where a cell is one class whatever it holds.
         uncertain: What -1 means (CheXpert's "uncertain"): ``"one"``, ``"zero"`` or ``"ignore"`` (not labelled).
-        skip_unreadable: Leave out lines whose image is not on disk, with a note; else they are an error.
+        skip_unreadable: Leave out lines whose image is not on disk or cannot be read, with a note; else they are an
+            error.
 
     Returns:
         A data set named after the table, sorted by path.
@@ -127,6 +129,8 @@ def read_table(
         splits=None if splits is None else splits[found.rows],
         notes=(*found.notes, *files.notes, *notes, *note),
         skipped={name: count for name, count in skipped.items() if count},
+        unreadable=tuple(files.missing),
+        reading=ReadOptions(skip_unreadable=skip_unreadable),
     )
 
 

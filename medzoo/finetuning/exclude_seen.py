@@ -31,7 +31,7 @@ def remove_seen(
     examples, found = leave_out(data, geometry, seen)
     left_out = Counter(found.left_out)
     if isinstance(validation, np.ndarray):
-        validation = validation[~found.seen]
+        validation = validation[np.isin(data.ids, found.names)][~found.seen]
     elif isinstance(validation, ImageDataset):
         validation, other = leave_out(validation, geometry, seen)
         left_out.update(other.left_out)

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from medzoo.contamination.audit import seen_by
 from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import MedzooError
-from medzoo.data.dataset import Examples
-from medzoo.data.holdout import hold_out, open_validation
+from medzoo.data.dataset import Examples, ImageDataset
+from medzoo.data.holdout import hold_out, open_validation, still_held_out
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.loader import ImageArray, Loader
@@ -67,12 +69,16 @@ def finetune(
     exclude_seen: bool = False,
     checkpoints: str | Path | None = None,
     resume: bool = False,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
 ) -> Report:
     """Fine-tune pretrained weights on a data set and measure the model on images held out by patient.
 
     The held-out images choose nothing: the model of the last epoch is reported, or, with ``patience``, that of the
     epoch that was best on some of the training images, which were set aside for this.
 
+    First of all, stderr says what was found (as ``medzoo.look`` does); and before training, which images look wrong.
     Where a GPU's memory is short, the images of a step are computed in smaller groups, and stderr says so.
 
     Args:
@@ -109,6 +115,10 @@ def finetune(
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
         checkpoints: A folder for the checkpoints of the run; it is removed when the report is saved.
         resume: Resume from the checkpoints there; otherwise they are removed and the run starts anew.
+        page: Which page of a TIFF, or frame of an animation or DICOM file, is read, counted from 1; by default a file
+            of several is refused.
+        max_pixels: The largest width x height that is decoded; by default 89 million.
+        skip_unreadable: Leave out images that cannot be read, each named on stderr; else they are an error.
 
     Returns:
         A report with ``.metrics``, ``.history``, ``.model``, ``.plot()`` and ``.save()``.
@@ -128,8 +138,10 @@ def finetune(
     if resume and checkpoints is None:
         raise MedzooError("resume=True resumes from checkpoints; give their folder with checkpoints=")
     best_device(device)  # before anything is read
-    dataset = open_dataset(data, task)
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    overview = announce(dataset)
     sides = open_validation(validation, dataset, task)
+    of_validation = announce(sides) if isinstance(sides, ImageDataset) else None
     seen, left_out = None, None
     if exclude_seen:
         seen = seen_by(model if isinstance(model, (str, Path)) else adopt(model).medzoo.weights, zoo)
@@ -137,8 +149,12 @@ def finetune(
     geometry = network.medzoo.input.geometry
     if seen is None:
         examples = dataset.decode(geometry)
+        sides = still_held_out(sides, dataset, examples)
     else:
         examples, sides, left_out = remove_seen(dataset, sides, geometry, seen)
+    examples, overview = flag(examples, overview)
+    if isinstance(sides, ImageDataset):
+        sides, _ = flag(sides.decode(geometry), of_validation)
     examples, held_out = hold_out(examples, sides, geometry, seed)
     examples = replace(examples, notes=(*examples.notes, *exclusion_notes(left_out)))
     examples = replace(examples, notes=(*examples.notes, *seen_notes(model, dataset, zoo)))
@@ -150,7 +166,7 @@ def finetune(
     run = _make_run(network, examples, held_out, options, opened)
     class_weight = _formatted(run.class_weights) or "none"
     _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, chosen.title, class_weight)
-    return _report(run, chosen.run(run), held_out, left_out, started)
+    return replace(_report(run, chosen.run(run), held_out, left_out, started), overview=overview)
 
 
 def _make_run(

@@ -17,6 +17,7 @@ from medzoo._version import __version__
 from medzoo.core.atomic import replacing_folder, write_json, write_text
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.data.dataset import Examples
+from medzoo.data.overview import Overview
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.features.extract import Features
 from medzoo.metrics.estimates import Metrics
@@ -24,6 +25,7 @@ from medzoo.metrics.operating import OperatingPoint, operating_point
 from medzoo.metrics.outcomes import make_outcomes
 from medzoo.models.info import Model, ModelInfo
 from medzoo.models.saving import check_free, check_savable, save_trained
+from medzoo.reporting.data_figure import Shown, draw_data
 from medzoo.reporting.figures import OVERVIEW, available, draw
 from medzoo.reporting.findings import Findings
 from medzoo.reporting.html import html_report
@@ -35,6 +37,7 @@ from medzoo.zoo.upload import upload
 CURVES = "curves.png"
 PAGE = "report.html"
 PICTURES = "pictures"
+DATA = "data.png"
 FEATURES = "features.npz"
 
 
@@ -55,6 +58,7 @@ class Report:
         seconds: How long it took.
         features: The features of all images, where the strategy computed them.
         checkpoints: Those of the run, kept until the report is saved; ``None`` for none.
+        overview: What was found in the data; ``None`` where it came decoded already.
     """
 
     model: Model
@@ -69,6 +73,7 @@ class Report:
     seconds: float
     features: Features | None = None
     checkpoints: Checkpoints | None = None
+    overview: Overview | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -284,7 +289,10 @@ class Report:
             figure.name: self.plot(folder / PICTURES / f"{figure.name}.png", figure.name)
             for figure in available(self._findings)
         }
-        found = html_report(self._findings, self.to_dict(), self.model.medzoo, self._patients(), figures)
+        data = save_figure(draw_data(Shown.of(self.examples)), folder / PICTURES / DATA)
+        found = html_report(
+            self._findings, self.to_dict(), self.model.medzoo, self._patients(), figures, (self.overview, data)
+        )
         write_text(folder / PAGE, found)
         if self.features is not None:
             self.features.save(folder / FEATURES)

@@ -18,7 +18,9 @@ from medzoo.core.registry import unknown
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, name_unreadable
 from medzoo.data.positive import choose_positive
+from medzoo.data.read_options import ReadOptions
 from medzoo.data.splits import SPLITS
 from medzoo.inference.predict import Predictions, check_batch_size, infer, load_classifier
 from medzoo.inference.tta import TTA
@@ -113,6 +115,9 @@ def evaluate(
     batch_size: int = 32,
     seed: int = 0,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a model on labelled images.
@@ -137,6 +142,9 @@ def evaluate(
         batch_size: Images at a time.
         seed: Which resamples.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -158,8 +166,11 @@ def evaluate(
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
     transforms = TTA[tta].transforms
-    found = _read(model, data, task, split)
-    predictions = infer(model, found.ids, found.images, transforms, batch_size=batch_size, device=device)
+    found = _read(model, data, task, split, ReadOptions(page, max_pixels, skip_unreadable))
+    announce(found)
+    predictions = infer(model, found, transforms, batch_size=batch_size, device=device)
+    found = found.without([(found.ids.index(name), reason) for name, reason in predictions.unreadable])
+    name_unreadable(found)
     task = task or info.task or found.task
     if positive is None and task == "binary" and info.classes:
         positive = info.positive or info.classes[-1]
@@ -196,7 +207,7 @@ def evaluate(
     )
 
 
-def _read(model: Model, data: Any, task: str | None, split: str | None) -> ImageDataset[Images]:
+def _read(model: Model, data: Any, task: str | None, split: str | None, reading: ReadOptions) -> ImageDataset[Images]:
     """Open the images to measure, with their labels in the order of the model's outputs."""
     info: ModelInfo = model.medzoo
     if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
@@ -206,7 +217,8 @@ def _read(model: Model, data: Any, task: str | None, split: str | None) -> Image
         )
     classes = info.classes or None
     wanted = task or (info.task if info.task != "multilabel" else "") or None
-    found = open_dataset(data, wanted, None if isinstance(data, ImageDataset) else classes)  # aligned below
+    known = None if isinstance(data, ImageDataset) else classes  # aligned below
+    found = open_dataset(data, wanted, known, reading)
     if info.task and (info.task == "multilabel") != (found.task == "multilabel"):
         raise DataError(
             f"{found.name} is {found.task}, and {info.weights} is {info.task}; give labels of the same kind: one class "

@@ -23,6 +23,9 @@ from medzoo.core.atomic import replacing_file
 from medzoo.core.errors import MedzooError
 from medzoo.core.progress import bar
 from medzoo.core.registry import unknown
+from medzoo.data.dataset import ImageDataset
+from medzoo.data.decoding import Images
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import ImageArray, Loader, batch_slices
 from medzoo.engine.losses import probabilities
@@ -110,6 +113,8 @@ def explain(
     batch_size: int = 32,
     device: str | None = None,
     skip_unreadable: bool = False,
+    page: int | None = None,
+    max_pixels: int | None = None,
     zoo: str | Path | None = None,
 ) -> Iterator[Explanation]:
     """Compute Grad-CAM for images, one after the other, so that memory does not grow with their number.
@@ -124,6 +129,8 @@ def explain(
         batch_size: Images at a time.
         device: As in ``predict``.
         skip_unreadable: As in ``predict``.
+        page: As in ``predict``.
+        max_pixels: As in ``predict``.
         zoo: As in ``create_model``.
 
     Yields:
@@ -149,8 +156,8 @@ def explain(
     known = info.classes or tuple(map(str, range(model.num_classes)))
     wanted = None if classes is None else [_column(name, known) for name in classes]
     where = best_device(device)
-    names, items = list_images(images)
-    return _each(model.to(where), names, items, known, wanted, batch_size, where, skip_unreadable)
+    found = list_images(images, ReadOptions(page, max_pixels, skip_unreadable))
+    return _each(model.to(where), found, known, wanted, batch_size, where)
 
 
 def _column(name: str, known: Sequence[str]) -> int:
@@ -161,16 +168,14 @@ def _column(name: str, known: Sequence[str]) -> int:
 
 def _each(
     model: Model,
-    names: Sequence[str],
-    items: Sequence[Any],
+    data: ImageDataset[Images],
     known: Sequence[str],
     wanted: Sequence[int] | None,
     batch_size: int,
     where: torch.device,
-    skip_unreadable: bool,
 ) -> Iterator[Explanation]:
     info: ModelInfo = model.medzoo
-    for chunk in decode_chunks(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+    for chunk in decode_chunks(data.ids, data.images, info.input.geometry, reading=data.reading):
         loader = Loader([ImageArray(chunk.images, AUGMENTS["none"])], info.input, where)
         with bar("explaining", len(loader)) as advance:
             for part in batch_slices(len(loader), batch_size):
@@ -178,7 +183,7 @@ def _each(
                 for place, number in enumerate(chunk.rows[part].tolist()):
                     for column, heat in zip(columns[place], heats[place], strict=True):
                         yield Explanation(
-                            names[number],
+                            data.ids[number],
                             number,
                             known[column],
                             float(chances[place, column]),

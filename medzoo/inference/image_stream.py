@@ -14,9 +14,11 @@ from PIL import Image
 
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.progress import counting
+from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images, decode_many
 from medzoo.data.geometry import Geometry
-from medzoo.data.scan import image_files
+from medzoo.data.opening import images_below, without_labels
+from medzoo.data.read_options import DEFAULT, ReadOptions
 from medzoo.engine.loader import batch_slices
 
 # Bytes of decoded images held at a time: 7,000 images of 224 px. A chunk is decoded whole before the network sees it,
@@ -40,39 +42,42 @@ class Chunk:
     unreadable: tuple[tuple[int, str], ...] = ()
 
 
-def list_images(images: Any) -> tuple[tuple[str, ...], list[Any]]:
+def list_images(images: Any, reading: ReadOptions = DEFAULT) -> ImageDataset[Images]:
     """List the images given, in any form, with their names.
 
     Args:
         images: A file, a folder (searched below), or one or several paths, PIL images, arrays or tensors.
+        reading: How they are read.
 
     Returns:
-        The names (paths, relative to the folder where one was given, or numbers) and the images.
+        The images, without labels; their names are paths, relative to the folder where one was given, or numbers.
 
     Raises:
         DataError: There are none.
+        UnreadableError: A folder cannot be opened, and is not to be skipped.
 
     Example:
-        >>> list_images(["a.png", "b.png"])[0]
+        >>> list_images(["a.png", "b.png"]).ids
         ('a.png', 'b.png')
     """
+    found: ImageDataset[Images]
     if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # a column of paths
         images = images.ravel().tolist()
     if isinstance(images, (str, Path)) and Path(images).is_dir():
-        names = image_files(Path(images))
-        items: list[Any] = [Path(images) / name for name in names]
+        found = images_below(Path(images), reading)
     else:
         one = isinstance(images, (str, Path, Image.Image))
         one = one or (isinstance(images, (np.ndarray, torch.Tensor)) and images.ndim < 4)
         items = [images] if one or not isinstance(images, Iterable) else list(images)
         names = [str(item) if isinstance(item, (str, Path)) else str(number) for number, item in enumerate(items)]
-    if not items:
+        found = without_labels("images", items, tuple(names), reading)
+    if not len(found):
         raise DataError("there are no images to predict; give paths, a folder with images, arrays or tensors")
-    return tuple(names), items
+    return found
 
 
 def decode_chunks(
-    names: Sequence[str], items: Images, geometry: Geometry, *, skip_unreadable: bool = False, room: int = ROOM
+    names: Sequence[str], items: Images, geometry: Geometry, *, reading: ReadOptions = DEFAULT, room: int = ROOM
 ) -> Iterator[Chunk]:
     """Decode images, chunk by chunk, on all cores.
 
@@ -83,7 +88,7 @@ def decode_chunks(
         names: The name of each image.
         items: Paths, PIL images, arrays and tensors, in any mixture.
         geometry: The size wanted.
-        skip_unreadable: Leave out what cannot be read; else it is an error.
+        reading: How they are read, and whether what cannot be read is left out; else it is an error.
         room: Bytes of decoded images in a chunk.
 
     Yields:
@@ -97,10 +102,10 @@ def decode_chunks(
     parts = batch_slices(len(items), size)
     unreadable: list[tuple[int, str]] = []
     for part in parts:
-        chunk = _decode(items, part, geometry)
+        chunk = _decode(items, part, geometry, reading)
         unreadable += chunk.unreadable
-        if chunk.unreadable and not skip_unreadable:
-            unreadable += [bad for rest in parts for bad in _decode(items, rest, geometry).unreadable]
+        if chunk.unreadable and not reading.skip_unreadable:
+            unreadable += [bad for rest in parts for bad in _decode(items, rest, geometry, reading).unreadable]
             raise _unreadable(names, unreadable)
         if len(unreadable) == len(items):
             raise _unreadable(names, unreadable)
@@ -115,11 +120,13 @@ def _unreadable(names: Sequence[str], unreadable: Sequence[tuple[int, str]]) -> 
     )
 
 
-def _decode(items: Images, part: slice, geometry: Geometry) -> Chunk:
+def _decode(items: Images, part: slice, geometry: Geometry, reading: ReadOptions) -> Chunk:
     rows = np.arange(part.start, part.stop)
     images = np.empty((len(rows), geometry.height, geometry.width, geometry.channels), np.uint8)
     with counting("reading images") as progress:
-        bad = decode_many(items, geometry, images, indices=rows.tolist(), progress=progress, fast=False)
+        bad = decode_many(
+            items, geometry, images, indices=rows.tolist(), progress=progress, fast=False, options=reading
+        )
     if not bad:
         return Chunk(rows, images)
     good = np.ones(len(rows), bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from torch import Tensor
 from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.progress import bar
+from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.decoding import Images
+from medzoo.data.overview import announce
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import ImageArray, Loader, batch_slices, predict_logits
 from medzoo.engine.losses import probabilities
@@ -132,6 +135,8 @@ def predict(
     batch_size: int = 32,
     device: str | None = None,
     skip_unreadable: bool = False,
+    page: int | None = None,
+    max_pixels: int | None = None,
     zoo: str | Path | None = None,
 ) -> Predictions:
     """Predict class probabilities.
@@ -148,7 +153,10 @@ def predict(
             8 mirrorings and quarter turns (``hwsi``), and take as many times longer.
         batch_size: Images at a time.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
-        skip_unreadable: Leave out images that cannot be read and list them in ``.unreadable``.
+        skip_unreadable: Leave out images that cannot be read, and folders that cannot be opened, and list them in
+            ``.unreadable``.
+        page: As in ``medzoo.read_image``.
+        max_pixels: As in ``medzoo.read_image``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -166,8 +174,11 @@ def predict(
     model = load_classifier(model, zoo)
     check_batch_size(batch_size)
     transforms = TTA[tta].transforms
-    names, items = list_images(images)
-    return infer(model, names, items, transforms, batch_size=batch_size, device=device, skip_unreadable=skip_unreadable)
+    found = list_images(images, ReadOptions(page, max_pixels, skip_unreadable))
+    if isinstance(found.images, Files):  # where something may have been left out
+        announce(found)
+    predictions = infer(model, found, transforms, batch_size=batch_size, device=device)
+    return replace(predictions, unreadable=(*found.unreadable, *predictions.unreadable))
 
 
 def load_classifier(model: str | Path | Model, zoo: str | Path | None = None) -> Model:
@@ -206,39 +217,30 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def infer(
-    model: Model,
-    names: Sequence[str],
-    items: Images,
-    transforms: Sequence[TTATransform],
-    *,
-    batch_size: int,
-    device: str | None,
-    skip_unreadable: bool = False,
+    model: Model, data: ImageDataset[Images], transforms: Sequence[TTATransform], *, batch_size: int, device: str | None
 ) -> Predictions:
     """Predict images that are already listed.
 
     Args:
         model: From ``classifier``.
-        names: The name of each image.
-        items: The images, in any form.
+        data: The images, in any form; labels are not used.
         transforms: Their probabilities are averaged.
         batch_size: As in ``predict``.
         device: As in ``predict``.
-        skip_unreadable: As in ``predict``.
 
     Returns:
-        Probabilities with class names.
+        Probabilities with class names; ``unreadable`` lists what ``data.reading`` says is to be skipped.
 
     Raises:
         UnreadableError: As in ``predict``.
     """
     info: ModelInfo = model.medzoo
-    where = best_device(device)
+    where, names = best_device(device), data.ids
     rows: list[int] = []
     found: list[NDArray[np.float32]] = []
     unreadable: list[tuple[str, str]] = []
     with channels_last(model, where), flush_denormals():
-        for chunk in decode_chunks(names, items, info.input.geometry, skip_unreadable=skip_unreadable):
+        for chunk in decode_chunks(names, data.images, info.input.geometry, reading=data.reading):
             loader = Loader([ImageArray(chunk.images, AUGMENTS["none"])], info.input, where)
             rows += chunk.rows.tolist()
             unreadable += [(names[index], reason) for index, reason in chunk.unreadable]

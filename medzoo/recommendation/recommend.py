@@ -18,6 +18,8 @@ from medzoo.data.dataset import Examples
 from medzoo.data.geometry import Geometry
 from medzoo.data.input_spec import common_contract
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import announce, flag
+from medzoo.data.read_options import ReadOptions
 from medzoo.metrics import paired_difference, primary
 from medzoo.recommendation.candidates import Probe, score_all
 from medzoo.recommendation.result import Candidate, Recommendation
@@ -37,6 +39,9 @@ def recommend(
     batch_size: int = 32,
     scheduler: Any = None,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Recommendation:
     """Rank pretrained weights for a data set by a linear classifier on their features.
@@ -61,6 +66,9 @@ def recommend(
         batch_size: Images at a time.
         scheduler: Workers of a Dask cluster, as in ``compare``: each takes a weight at a time.
         device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -84,11 +92,12 @@ def recommend(
     for name, bundle in bundles.items():
         geometry = bundle.input.geometry if own else contract.geometry
         groups.setdefault(geometry, {})[str(name)] = bundle.folder
-    dataset = open_dataset(data, task)
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    overview = announce(dataset)
     results = []
     with connect(scheduler) as cluster:  # before the work: it may not answer
         for geometry, folders in groups.items():
-            examples = _labelled(dataset.decode(geometry))
+            examples = _labelled(flag(dataset.decode(geometry), overview)[0])
             results += score_all(folders, examples, Probe(geometry.width, folds, seed, batch_size, device), cluster)
     metric = primary(examples.task)
     return Recommendation(

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
+from medzoo.data.overview import Overview
 from medzoo.metrics.estimates import Estimate
 from medzoo.models.info import ModelInfo
 from medzoo.reporting.figures import FIGURES
@@ -62,6 +63,7 @@ def html_report(
     info: ModelInfo,
     patients: tuple[int, int] | None,
     figures: Mapping[str, Path],
+    data: tuple[Overview | None, Path],
 ) -> str:
     """Write the report.
 
@@ -71,6 +73,7 @@ def html_report(
         info: What the model is.
         patients: How many patients the images that are not held out and those that are show; ``None`` where unknown.
         figures: The PNG file of each available figure, by its name in ``medzoo.reporting.figures``.
+        data: What was found in the data, where it is known, and the PNG file that shows some of its images.
 
     Returns:
         HTML that needs no other file.
@@ -89,6 +92,8 @@ def html_report(
             for name, one in metrics.values.items()
         ],
         columns=[(name, WORDS[name][0]) for name in next(iter(metrics.per_class.values()))],
+        overview=data[0],
+        sheet=embedded(data[1].read_bytes()),
         figures=[
             (FIGURES[name], embedded(path.read_bytes())) for name, path in figures.items() if FIGURES[name].panels
         ],

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from medzoo.metrics.outcomes import Outcomes
 from medzoo.reporting.findings import Findings
-from medzoo.reporting.plots import drawn_names, drawn_text
+from medzoo.reporting.plots import draw_image, drawn_names, drawn_text
 
 MOST = 24
 _COLUMNS = 6
@@ -100,16 +99,8 @@ def contact_sheet(found: Findings) -> Figure:
         axes.set_visible(False)
     for axes, one in zip(grid, shown, strict=False):
         row = int(found.rows[one.image])
-        _draw(axes, found.images[row])
+        draw_image(axes, found.images[row])
         axes.set_title("\n".join(describe(one, names, found.metrics.task)), fontsize=8, loc="left")
         name = found.ids[row]
         axes.set_xlabel(drawn_text(name if len(name) <= 30 else "…" + name[-29:]), fontsize=6, color="0.45", loc="left")
     return figure
-
-
-def _draw(axes: Any, image: Any) -> None:
-    grey = image.shape[2] == 1
-    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)

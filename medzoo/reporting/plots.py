@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from numpy.typing import NDArray
 
 from medzoo.core.atomic import replacing_file
 
@@ -38,6 +39,15 @@ def draw_curves(axes: Any, series: Mapping[str, Sequence[float | None]], ylabel:
     tidy(axes)
     if len(series) > 1:
         axes.legend(fontsize=8)
+
+
+def draw_image(axes: Any, image: NDArray[np.uint8]) -> None:
+    """Draw an image ``uint8 [H, W, C]`` without a frame, with its grey levels as they are."""
+    grey = image.shape[2] == 1
+    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
 
 
 def tidy(axes: Any) -> None:

@@ -14,6 +14,7 @@ import joblib
 from PIL import Image
 
 from medzoo.data.dataset import Records
+from medzoo.data.overview import Overview, overview_of
 from training.datasets import DATASETS, read
 from training.readers.common import Published
 
@@ -37,6 +38,7 @@ class Check:
         unreadable: Images that cannot be decoded to the end, with the reason.
         split_patients: Patients on both sides of the publisher's split.
         notes: What the reader left out or assumed.
+        overview: What ``medzoo look`` would print of it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Check:
     unreadable: tuple[tuple[str, str], ...]
     split_patients: tuple[str, ...]
     notes: tuple[str, ...]
+    overview: Overview
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -124,6 +127,7 @@ def check(name: str, data: Path, *, jobs: int = -1, progress: Callable[[int, int
         unreadable=tuple(sorted(unreadable)),
         split_patients=split_patients(records),
         notes=records.notes,
+        overview=overview_of(records),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.core.errors import DataError
+from medzoo.data.overview import Overview
 from training.datasets import folder
 from training.datasets.check import check
 
@@ -71,5 +72,5 @@ def _details(entry: Found) -> list[str]:
         known = entry["known_counts"] or {}
         counts = [f"{label} {n:,}" + (f" of {known[label]:,}" if known else "") for label, n in entry["counts"].items()]
         lines.append(", ".join(counts))
-        lines += [f"note: {note}" for note in entry["notes"]]
+        lines += Overview(**entry["overview"]).lines()
     return lines + [f"problem: {problem}" for problem in entry["problems"]]
