@@ -45,7 +45,7 @@ def _page(record: WeightsRecord) -> Iterator[tuple[str, str]]:
         yield "run record", f"not available: {record.note}"
     for head, text in zip(_headed("reduced", len(record.reduced)), record.reduced, strict=True):
         yield head, text
-    yield "trained on", ", ".join(record.sources) or "not known"
+    yield "data", ", ".join(record.sources) or "not known"
     contract = record.input
     fit = "squashed to a square" if contract.crop == "squash" else "resized and cut to its centre"
     yield "input", f"{contract.channels} channels, {contract.size} x {contract.size} px; an image is {fit}"
