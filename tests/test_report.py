@@ -166,7 +166,7 @@ def test_operating_points_that_make_no_sense(tiny: Path, binary: Report) -> None
 def test_a_bundle_with_a_page_and_pictures(binary: Report, saved: Path) -> None:
     assert {path.name for path in saved.iterdir()} == SENT | {"report.html", "pictures"}
     pictures = {path.stem for path in (saved / "pictures").iterdir()}
-    assert pictures == {"training", "confusion", "roc", "precision_recall", "calibration", "mistakes"}
+    assert pictures == {"training", "confusion", "roc", "precision_recall", "calibration", "mistakes", "data"}
     with torch.no_grad():
         assert torch.equal(create_model(saved)(noise(2)), binary.model(noise(2)))
     assert json.loads((saved / "run.json").read_text())["held_out"] == list(binary.ids)
@@ -176,7 +176,7 @@ def test_the_page_holds_everything(binary: Report, saved: Path) -> None:
     page = Page((saved / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
     wrong = int((binary.targets.argmax(1) != binary.probabilities.argmax(1)).sum())
-    assert len(page.sources) == 5 + wrong
+    assert len(page.sources) == 6 + wrong  # with the figure of the data
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for metric, estimate in binary.metrics.values.items():
         assert WORDS[metric][0] in page.said
