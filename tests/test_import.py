@@ -530,3 +530,13 @@ def test_a_file_downloaded_by_hand_takes_the_facts_of_what_it_is(tmp_path: Path)
     assert found.name == "radimagenet-keras" and found.verified is False
     run = open_bundle(found.folder).run
     assert run["seen"] == ["radimagenet"] and any("1.001e-05" in step or "0.00001001" in step for step in run["steps"])
+
+
+def test_all_in_zoo_needs_no_names(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["compare", str(pictures(tmp_path)), "--zoo", str(mixed), "--all-in-zoo", "--folds", "2", "--json"]
+    words += ["--strategies", "linear_probe", "--epochs", "1", "--device", "cpu"]
+    for extra, code in (([], 0), (["grey"], 2)):
+        monkeypatch.setattr(sys, "argv", ["medzoo", *words[:2], *extra, *words[2:]])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert (stopped.value.code or 0) == code

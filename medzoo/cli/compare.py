@@ -37,6 +37,9 @@ def compare(
         list[str] | None,
         typer.Argument(help="Names of pretrained weights, or folders of bundles; default all of the zoo."),
     ] = None,
+    all_in_zoo: Annotated[
+        bool, typer.Option("--all-in-zoo", help="All weights of the zoo: own, imported and previews; the default.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write report, tables and every run into this folder.")] = None,
     root: Root = None,
     path_column: PathColumn = "path",
@@ -81,6 +84,8 @@ def compare(
     from medzoo.core.output import check_output
     from medzoo.core.progress import muted
 
+    if all_in_zoo and weights:
+        raise RunError(f"--all-in-zoo compares all weights of the zoo; leave {', '.join(weights)} out, or the option")
     if out is not None:
         check_replaceable(out)  # before the work, not after it
         check_output(out)
