@@ -274,7 +274,7 @@ def test_gpus_are_workers_that_offer_one(cluster: Cluster, start_worker: Callabl
 
     tree = Path(medzoo.__file__).parents[1]
     start_worker(cluster.client.scheduler.address, tree, "--resources", "GPU=1", "--name", "with-gpu")
-    cluster.client.wait_for_workers(3, timeout=30)
+    cluster.client.wait_for_workers(3, timeout=120)
     assert {answer for _, answer in cluster.run(name, range(6), gpus=True)} == {"with-gpu"}
     assert {answer for _, answer in cluster.run(name, range(6))} == {"with-gpu", 0, 1}
 
@@ -297,6 +297,6 @@ def test_a_worker_of_another_version_is_refused(
         Client(local, set_as_default=False) as client,
     ):
         start_worker(local.scheduler_address, tree)
-        client.wait_for_workers(1, timeout=30)
+        client.wait_for_workers(1, timeout=120)
         with pytest.raises(RunError, match=says):
             list(Cluster(client).run(print, [1]))
