@@ -129,6 +129,11 @@ def test_a_run_that_kills_its_workers_fails_alone(
     assert "its worker was killed" in result.failures[0]["error"] and len(list(tmp_path.iterdir())) == 3
 
 
+def replaced(cluster: Cluster, gone: int) -> bool:
+    pids = cluster.client.run(os.getpid, on_error="ignore").values()
+    return len(pids) == 2 and gone not in pids
+
+
 def test_images_are_sent_once_again_if_all_that_held_them_died(cluster: Cluster) -> None:
     def total(item: int, shared: np.ndarray) -> int:
         return int(shared[item])
@@ -137,9 +142,10 @@ def test_images_are_sent_once_again_if_all_that_held_them_died(cluster: Cluster)
     for number, answer in cluster.run(total, range(6), values):
         answers[number] = answer
         if len(answers) == 2:
-            wait_until(lambda: not any(cluster.client.processing().values()))  # no task is to blame
             for pid in cluster.client.run(os.getpid).values():
+                wait_until(lambda: not any(cluster.client.processing().values()))  # no task is to blame
                 os.kill(pid, signal.SIGKILL)
+                wait_until(lambda gone=pid: replaced(cluster, gone), 60)
     assert answers == {i: i for i in range(6)}
 
 
