@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
 import sys
 import tarfile
@@ -27,7 +28,7 @@ import medzoo
 from medzoo.__main__ import main
 from medzoo.comparison.result import ComparisonResult
 from medzoo.core.cache import cache_folder
-from medzoo.core.errors import MedzooError, ZooError
+from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.importing.import_weights import Imported, import_weights
 from medzoo.importing.known import KNOWN
 from medzoo.zoo.bundle import open_bundle
@@ -540,3 +541,39 @@ def test_all_in_zoo_needs_no_names(mixed: Path, tmp_path: Path, monkeypatch: pyt
         with pytest.raises(SystemExit) as stopped:
             main()
         assert (stopped.value.code or 0) == code
+
+
+def test_a_publishers_list_is_what_an_audit_goes_by(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet", num_classes=2).state_dict(), tmp_path / "w.pth")
+    (tmp_path / "list.csv").write_text("image,patient\n3.jpeg,\n,chestxray14:7\n")
+    options: dict[str, Any] = {"to": tmp_path / "zoo", "arch": "test_resnet", "task": "multilabel"}
+    import_weights(tmp_path / "w.pth", seen_list=tmp_path / "list.csv", **options)
+    data = pictures(tmp_path)
+    found = medzoo.audit(data, "w", zoo=tmp_path / "zoo")
+    assert found.counts["same name"] == 2 and sorted(found.table()["image"]) == ["dark/3.png", "light/3.png"]
+    rows = "".join(f"{label}/{n}.png,{label},chestxray14:000{n}\n" for label in ("dark", "light") for n in range(8))
+    (data / "table.csv").write_text("path,label,patient\n" + rows)
+    assert medzoo.audit(data / "table.csv", "w", zoo=tmp_path / "zoo").counts["same patient"] == 2
+    (tmp_path / "bad.csv").write_text("name\nx\n")
+    with pytest.raises(DataError, match="has image, patient, or both"):
+        import_weights(tmp_path / "w.pth", name="b", seen_list=tmp_path / "bad.csv", **options)
+
+
+def test_a_person_at_a_terminal_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet", num_classes=2).state_dict(), tmp_path / "w.pth")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("perhaps\nmultilabel\n"))
+    words = ["medzoo", "import", str(tmp_path / "w.pth"), "--to", str(tmp_path / "zoo"), "--arch", "test_resnet"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code and "does not say what they mean" in capsys.readouterr().err
+    assert medzoo.get_weights("w", tmp_path / "zoo").task == "multilabel"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,9 @@ def import_weights(
     licence: Annotated[str | None, typer.Option(help="Terms of the weights.")] = None,
     origin: Annotated[str | None, typer.Option(help="Where they are from, for the card.")] = None,
     seen: Annotated[str | None, typer.Option(help="Data sets they were trained on, with commas between.")] = None,
+    seen_list: Annotated[
+        Path | None, typer.Option(help="CSV of the images or patients they were trained on (image, patient).")
+    ] = None,
     area: Annotated[str | None, typer.Option(help="cxr, hwsi, efi, or another word.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Which network of a file that holds several.")] = None,
     member: Annotated[str | None, typer.Option(help="Which file of an archive.")] = None,
@@ -54,33 +58,43 @@ def import_weights(
     as_json: Json = False,
 ) -> None:
     """Turn a public checkpoint, or your own, into weights that every command takes; no code of the file runs."""
+    from medzoo.data.tasks import TASKS
+    from medzoo.importing.import_weights import UnknownTaskError
     from medzoo.importing.import_weights import import_weights as run
     from medzoo.importing.known import record_real_file
 
-    found = run(
-        source,
-        to=to,
-        name=name,
-        like=like,
-        arch=arch,
-        model_args=dict(map(_pair, model_arg or ())) or None,
-        labels=None if labels is None else [label.strip() for label in labels.split(",")],
-        task=task,
-        image_size=image_size,
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
-        crop=crop,
-        crop_share=crop_share,
-        interpolation=interpolation,
-        final_activation=final_activation,
-        licence=licence,
-        origin=origin,
-        seen=None if seen is None else [one.strip() for one in seen.split(",") if one.strip()],
-        area=area,
-        prefix=prefix,
-        member=member,
-        overwrite=overwrite,
-    )
+    options: dict[str, Any] = {
+        "to": to,
+        "name": name,
+        "like": like,
+        "arch": arch,
+        "model_args": dict(map(_pair, model_arg or ())) or None,
+        "labels": None if labels is None else [label.strip() for label in labels.split(",")],
+        "image_size": image_size,
+        "mean": _numbers("--mean", mean),
+        "std": _numbers("--std", std),
+        "crop": crop,
+        "crop_share": crop_share,
+        "interpolation": interpolation,
+        "final_activation": final_activation,
+        "licence": licence,
+        "origin": origin,
+        "seen": None if seen is None else [one.strip() for one in seen.split(",") if one.strip()],
+        "seen_list": seen_list,
+        "area": area,
+        "prefix": prefix,
+        "member": member,
+        "overwrite": overwrite,
+    }
+    try:
+        found = run(source, task=task, **options)
+    except UnknownTaskError as error:
+        if not sys.stdin.isatty():
+            raise
+        typer.echo(str(error), err=True)  # a person can answer
+        while task not in TASKS:
+            task = typer.prompt(f"What do the outputs mean ({', '.join(TASKS)})?")
+        found = run(source, task=task, **options)
     if record:
         record_real_file(like or source, found.folder, found.sha256)
     if as_json:

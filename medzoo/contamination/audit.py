@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medzoo.contamination.image_hashes import decode_and_hash, hashes_of, named_patients
 from medzoo.contamination.result import Audit, audit_records
 from medzoo.contamination.seen_images import SEEN, Seen, read_seen
+from medzoo.contamination.seen_list import SEEN_LIST, audit_by_list, read_seen_list
 from medzoo.core.errors import DataError
 from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.data.decoding import Images
@@ -43,6 +44,11 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
         >>> found = audit("my_images/", "densenet121_cxr_in")  # doctest: +SKIP
         >>> found.counts["near copy"], found.table()  # doctest: +SKIP
     """
+    folder = resolve(weight, zoo, whole=True).folder
+    if not (folder / SEEN).is_file() and (folder / SEEN_LIST).is_file():
+        images = open_images(data)
+        listed = read_seen_list(folder / SEEN_LIST)
+        return audit_by_list(images.ids, named_patients(images.name, images.patients), listed)
     seen = seen_by(weight, zoo)  # first: without it, nothing needs to be decoded
     return audit_images(open_images(data), seen)
 

@@ -18,6 +18,7 @@ from medzoo.core.errors import DataError
 EXACT_COPY = "exact copy"
 NEAR_COPY = "near copy"
 SAME_PATIENT = "same patient"
+SAME_NAME = "same name"  # in a publisher's list, where there are no hashes
 
 _SHOWN = 10  # seen images in the printed form
 
@@ -28,7 +29,8 @@ class Audit:
 
     Attributes:
         found: ``str [N]``: ``"exact copy"`` (the same pixels), ``"near copy"`` (the same image at another size,
-            encoding or contrast), ``"same patient"`` (another image of a seen patient) or an empty string.
+            encoding or contrast), ``"same patient"`` (another image of a seen patient), ``"same name"`` (listed by the
+            publisher) or an empty string.
         bits: ``int64 [N]``, the bits of 256 in which a copy's hash differs from the seen image's; -1 where no copy.
         row: ``int64 [N]``, the row of the copied image among the seen ones; -1 where no copy.
         dataset: ``str [N]``, the data set that a copied image is from; empty where no copy.
@@ -75,7 +77,8 @@ class Audit:
     @property
     def left_out(self) -> dict[str, int]:
         """Number of images to leave out, by kind."""
-        return {kind: int((self.found == kind).sum()) for kind in (EXACT_COPY, NEAR_COPY, SAME_PATIENT)}
+        kinds = (EXACT_COPY, NEAR_COPY, SAME_PATIENT, *([SAME_NAME] if (self.found == SAME_NAME).any() else []))
+        return {kind: int((self.found == kind).sum()) for kind in kinds}
 
     @property
     def counts(self) -> dict[str, int]:

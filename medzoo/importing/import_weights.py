@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import timm
 import torch
 
 from medzoo._version import __version__
+from medzoo.contamination.seen_list import SEEN_LIST, read_seen_list
 from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import MedzooError, UnknownNameError, ZooError
 from medzoo.importing.card import import_card
@@ -32,6 +34,10 @@ from medzoo.zoo.verify import pin_of
 from medzoo.zoo.weights import WEIGHTS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class UnknownTaskError(MedzooError):
+    """A classifier whose outputs nobody has said the meaning of."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ def import_weights(
     licence: str | None = None,
     origin: str | None = None,
     seen: Sequence[str] | None = None,
+    seen_list: str | Path | None = None,
     area: str | None = None,
     prefix: str | None = None,
     member: str | None = None,
@@ -119,6 +126,8 @@ def import_weights(
         licence: Terms of the weights.
         origin: Where they come from, for card and record; default ``source``.
         seen: Data sets that they were trained on.
+        seen_list: The publisher's list of the images or patients that they were trained on, a CSV file with columns
+            ``image``, ``patient`` (``chestxray14:5288``), or both; ``medzoo.audit`` then goes by it.
         area: What kind of images: ``cxr``, ``hwsi``, ``efi``, or another word.
         prefix: What stands before the tensors' names, where the file holds several networks.
         member: Which file of an archive.
@@ -135,6 +144,9 @@ def import_weights(
     called = _checked_name(name or (known.name if known else _name_of(source)), Path(to), overwrite)
     if known and not like and not known.file:
         raise ZooError(f"{known.name} cannot be downloaded by a program: {known.steps}")
+    listed = None if seen_list is None else Path(seen_list)
+    if listed is not None:
+        read_seen_list(listed)  # before anything is downloaded
     fetched = fetch(known.file if known and not like else source, known.sha256 if known else "")
     known = known or next((one for one in KNOWN.values() if one.sha256 == fetched.sha256), None)
     spec = known.spec if known else ImportSpec()
@@ -147,8 +159,8 @@ def import_weights(
     with open_checkpoint(fetched.path, member or (known.member if known else None)) as checkpoint:
         made = convert(called, checkpoint, spec, fetched.path, prefix)
     if made.head.outputs and not spec.task:
-        raise MedzooError(_ask_for_task(made))
-    folder = _write(called, made, spec, fetched, known, Path(to))
+        raise UnknownTaskError(_ask_for_task(made))
+    folder = _write(called, made, spec, fetched, known, listed, Path(to))
     verified = None if known is None else known.verified
     return Imported(
         called, folder, made.model.medzoo.arch, made.model.medzoo.classes, fetched.sha256, made.steps, verified
@@ -191,7 +203,13 @@ def _ask_for_task(made: Converted) -> str:
 
 
 def _write(
-    name: str, made: Converted, spec: ImportSpec, fetched: Fetched, known: KnownWeights | None, zoo: Path
+    name: str,
+    made: Converted,
+    spec: ImportSpec,
+    fetched: Fetched,
+    known: KnownWeights | None,
+    listed: Path | None,
+    zoo: Path,
 ) -> Path:
     record = _record(name, made, spec, fetched, known)
     own = {
@@ -211,6 +229,8 @@ def _write(
         check_values(read_tensors(new / MODEL), fetched.path, made.model.medzoo.input)
         write_json(new / RUN, record)
         write_text(new / CARD, import_card(name, made, spec, record))
+        if listed is not None:
+            shutil.copyfile(listed, new / SEEN_LIST)
         write_golden(open_bundle(new))
         return to_folder(name, new, pin_of(new), zoo)
 
