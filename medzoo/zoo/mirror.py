@@ -10,7 +10,8 @@ from pathlib import Path
 from medzoo.core.atomic import replacing_file, replacing_folder
 from medzoo.core.errors import ZooError
 from medzoo.zoo.bundle import MODEL, Bundle, bundle_files
-from medzoo.zoo.pins import INDEX, Pin, adding_pins, pins_text, read_index
+from medzoo.zoo.pin_changes import adding_pins
+from medzoo.zoo.pins import INDEX, Pin, pins_text, read_index
 from medzoo.zoo.resolve import org_of, published, resolve, zoo_location
 from medzoo.zoo.verify import pin_of, sha256_of, verify_bundle
 from medzoo.zoo.weights import WEIGHTS

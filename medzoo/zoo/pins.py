@@ -8,13 +8,10 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medzoo.core.atomic import replacing_file
-from medzoo.core.cache import locked
 from medzoo.core.errors import ZooError
 from medzoo.zoo.bundle import is_reserved, read_json
 
@@ -93,27 +90,6 @@ def pins_text(pins: Mapping[str, Pin]) -> str:
     """Format a table of pins as JSON, sorted by name."""
     fields = {name: {key: value for key, value in vars(pin).items() if value} for name, pin in sorted(pins.items())}
     return json.dumps({"schema": 1, "weights": fields}, indent=2) + "\n"
-
-
-@contextmanager
-def adding_pins(path: Path, changes: Mapping[str, Pin]) -> Iterator[None]:
-    """Add pins to a table once the body of the ``with`` has put their files in place.
-
-    The new table is on disk before the body starts and replaces the old one after it: where the
-    body fails, or the disk is full, the old one stays. One process at a time.
-
-    Args:
-        path: The table; created where missing.
-        changes: Pins to add or to replace.
-
-    Raises:
-        ZooError: A name is not allowed, or the existing table is malformed.
-    """
-    check_names(changes, path)
-    with locked(path), replacing_file(path) as new:
-        pins = read_pins(path) if path.is_file() else {}
-        new.write_text(pins_text({**pins, **changes}), encoding="utf-8")
-        yield
 
 
 def read_index(folder: Path) -> dict[str, Pin]:

@@ -10,7 +10,8 @@ from huggingface_hub import HfApi
 
 from medzoo.zoo.bundle import bundle_files
 from medzoo.zoo.hub import explained, named
-from medzoo.zoo.pins import Pin, adding_pins
+from medzoo.zoo.pin_changes import adding_pins
+from medzoo.zoo.pins import Pin
 from medzoo.zoo.upload import upload
 
 _KEPT = {".gitattributes"}  # the Hub's own
