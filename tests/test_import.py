@@ -30,7 +30,7 @@ from medzoo.comparison.result import ComparisonResult
 from medzoo.core.cache import cache_folder
 from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.importing.import_weights import Imported, import_weights
-from medzoo.importing.known import KNOWN
+from medzoo.importing.known import KNOWN, record_real_file, recorded
 from medzoo.zoo.bundle import open_bundle
 
 SIZE = 64
@@ -577,3 +577,18 @@ def test_a_person_at_a_terminal_is_asked(
         main()
     assert not stopped.value.code and "does not say what they mean" in capsys.readouterr().err
     assert medzoo.get_weights("w", tmp_path / "zoo").task == "multilabel"
+
+
+def test_a_recorded_entry_is_verified_and_held_to_the_recorded_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medzoo.importing.known.RECORDED", tmp_path / "recorded.json")
+    file = tmp_path / "x.h5"
+    keras_file(network(), file)
+    assert not KNOWN["radimagenet-keras"].verified
+    found = import_weights(file, to=tmp_path / "zoo", like="radimagenet-keras", task="multiclass")
+    record_real_file("radimagenet-keras", found.folder, found.sha256)
+    assert KNOWN["radimagenet-keras"].verified and recorded()["radimagenet-keras"]["sha256"] == found.sha256
+    keras_file(network(seed=4), file)
+    with pytest.raises(ZooError, match=f"is {found.sha256}"):
+        import_weights(file, to=tmp_path / "zoo", name="b", like="radimagenet-keras", task="multiclass")

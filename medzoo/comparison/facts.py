@@ -15,6 +15,7 @@ from medzoo.contamination.result import audit_records
 from medzoo.contamination.seen_images import SEEN, read_seen
 from medzoo.data.dataset import Examples
 from medzoo.zoo.bundle import Bundle, open_bundle
+from medzoo.zoo.weights import WEIGHTS
 
 Facts: TypeAlias = Mapping[str, Mapping[str, str]]
 COLUMNS = ("area", "licence", "seen in pretraining")
@@ -36,7 +37,8 @@ def find_facts(
     found = {}
     for one in compared:
         bundle = open_bundle(one.folder)
-        area = str(bundle.info.get("source") or ("natural images" if one.weight.endswith("_in") else ""))
+        baseline = one.weight in WEIGHTS and WEIGHTS[one.weight].source is None
+        area = str(bundle.info.get("source") or ("natural images" if baseline else ""))
         texts = (area or "not known", licence_of(bundle), _seen(bundle, examples, hashes))
         found[one.name] = dict(zip(COLUMNS, texts, strict=True))
     return found

@@ -20,8 +20,6 @@ _PARTS = {
     "nihchestxray14": ("chestxray14",),
     "cxr8": ("chestxray14",),
     "chestxray8": ("chestxray14",),
-    "kather2016": ("kather100k",),
-    "crcvalhe7k": ("kather100k",),
     "diabeticretinopathydetection": ("eyepacs",),
     "eyepacsequalized": ("eyepacs",),
 }
@@ -41,12 +39,14 @@ def seen_by_name(name: str, patients: Iterable[str] | None, sets: Sequence[str])
     Example:
         >>> seen_by_name("COVID-19_Radiography", None, ["chestxray14", "padchest"])
         ['chestxray14']
+        >>> seen_by_name("address_book", None, ["ddr"])
+        []
     """
     prefixes = {patient.partition(":")[0] for patient in patients or () if ":" in patient}
     said = {_plain(one) for one in (name, *prefixes)}
     for one in list(said):
-        said.update(part for known, parts in _PARTS.items() if known in one for part in parts)
-    return [one for one in sets if any(_plain(one) in other or other == _plain(one) for other in said if other)]
+        said.update(part for known, parts in _PARTS.items() if _names(one, known) for part in parts)
+    return [one for one in sets if any(_names(other, _plain(one)) for other in said)]
 
 
 def trained_on(bundle: Bundle) -> list[str]:
@@ -83,6 +83,11 @@ def name_note(weights: str, found: Sequence[str]) -> str:
         return ""
     sets = ", ".join(found)
     return f"{weights} was trained on {sets}, and these images are said to be from it: its numbers may be too good."
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text names a data set; a short name must be all of it, as other words hold its letters."""
+    return text == name or (len(name) >= 6 and name in text)
 
 
 def _plain(name: str) -> str:

@@ -184,4 +184,8 @@ def _unpack(
                 left -= len(block)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise ZooError(f"{path} is damaged at {name} ({error}); fetch it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a way of packing that is not read here
+        raise ZooError(
+            f"{path} cannot be unpacked at {name} ({error}); unpack it yourself, and give that file"
+        ) from error
     return name, inner

@@ -147,8 +147,8 @@ def import_weights(
     listed = None if seen_list is None else Path(seen_list)
     if listed is not None:
         read_seen_list(listed)  # before anything is downloaded
-    fetched = fetch(known.file if known and not like else source, known.sha256 if known else "")
-    known = known or next((one for one in KNOWN.values() if one.sha256 == fetched.sha256), None)
+    fetched = fetch(known.file if known and not like else source, known.expected_sha256 if known else "")
+    known = known or next((one for one in KNOWN.values() if one.expected_sha256 == fetched.sha256), None)
     spec = known.spec if known else ImportSpec()
     spec = spec.with_given(
         arch=arch, model_args=model_args, labels=tuple(labels) if labels is not None else None, task=task,

@@ -49,6 +49,11 @@ class KnownWeights:
         """Return whether the entry was run against the real file."""
         return self.name in recorded()
 
+    @property
+    def expected_sha256(self) -> str:
+        """Return the hash that a file must have: the publisher's, else the recorded one; empty where there is none."""
+        return self.sha256 or recorded().get(self.name, {}).get("sha256", "")
+
 
 def recorded() -> dict[str, dict[str, str]]:
     """Return what was recorded of the real files, by name."""

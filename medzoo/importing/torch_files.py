@@ -15,7 +15,6 @@ from medzoo.importing.tensor_refs import REBUILD, StorageRef, TensorRef, persist
 
 # What torch writes in front of the older form: a number of its own, and the form's version.
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-_LARGEST_PICKLE = 1 << 28
 
 
 class TorchFile:
