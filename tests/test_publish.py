@@ -209,7 +209,7 @@ def test_a_hub_that_holds_something_else_afterwards(
 def test_unclear_terms_ask_for_a_decision(hub: Hub, tmp_path: Path) -> None:
     name = "test_resnet_efi_ri"
     make_run(name, tmp_path)
-    with pytest.raises(ZooError, match=r"made from EyePACS .*Kaggle .* --accept-terms eyepacs goes on") as caught:
+    with pytest.raises(ZooError, match=r"made from EyePACS .*Kaggle .* --accept-terms eyepacs continues") as caught:
         plan(name, tmp_path, ZOO)
     assert str(caught.value).count("\n") <= 1
     assert "EyePACS" in (publish(name, tmp_path, tmp_path / "zoo") / "LICENSE").read_text()

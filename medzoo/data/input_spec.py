@@ -9,7 +9,7 @@ from typing import Any
 from medzoo.core.errors import InputError
 from medzoo.data.geometry import FITS, RESAMPLES, Geometry
 
-# Every weight of the zoo is normalised alike, so that a start from ImageNet meets the values it knows.
+# All weights trained here are normalised alike, so that those initialized from ImageNet meet the values they know.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

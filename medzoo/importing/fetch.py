@@ -48,7 +48,7 @@ def fetch(source: str | Path, sha256: str = "") -> Fetched:
         sha256: The hash that its publisher names; empty where nobody does.
 
     Raises:
-        ZooError: It cannot be had, or is not the file that was published or recorded.
+        ZooError: It is not available, or is not the file that was published or recorded.
     """
     address = str(source)
     if address.startswith("hf://"):

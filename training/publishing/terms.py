@@ -63,7 +63,7 @@ def check_may_publish(entry: Weights, record: Mapping[str, Any]) -> None:
         options = " ".join(f"--accept-terms {data.name}" for data in unclear)
         raise ZooError(
             f"{entry.name} was made from {named}, not known to let weights be published. The decision is yours: "
-            f"{options} goes on, and run record and card will name you and the date"
+            f"{options} continues, and run record and card will name you and the date"
         )
 
 
