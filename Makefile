@@ -1,12 +1,13 @@
 # Two commands set everything up on a machine that has Python (3.11 to 3.14) and make:
 #   make demo    install, then run the whole pipeline: pretraining on drawings, fine-tuning on real tissue
 #   make test    install, then lint, type-check, and run the fast tests and the docstring examples
+# and one the site: make docs writes build/docs/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 # One process per core, each test file in one: a file's fixtures are made once, and a worker holds over a gigabyte.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-real test-all lint install clean
+.PHONY: demo test test-real test-all lint docs install clean
 
 # One thread: for images this small a second one brings nothing. Threads that wait for each other cost ten times the
 # time on a busy machine if they spin, and three times on a quiet one if they sleep.
@@ -29,6 +30,9 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/python tests/check_markdown.py
 
+docs: install
+	$(BIN)/python docs/build.py
+
 install: .venv/installed
 
 # The stamp is written last: an interrupted installation is repeated, a finished one never.
@@ -39,4 +43,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv demo work
+	rm -rf .venv build demo work

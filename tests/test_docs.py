@@ -112,13 +112,14 @@ def test_functions_take_the_keywords_that_the_pages_name(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
-    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    made = re.compile(r"(\.\./)*(gallery|reference)/|(\.\./)*(changelog|benchmarks)\.md")  # by docs/build.py
+    assert not [link for link in links if not (":" in link or made.match(link) or (page.parent / link).exists())]
 
 
 def test_the_pages_are_found_and_hold_commands() -> None:
     found = {page.relative_to(ROOT).as_posix(): len(list(programs(page.read_text("utf-8")))) for page in PAGES}
-    assert found["README.md"] > 1 and found["docs/finetuning.md"] > 10
-    assert found["docs/usage.md"] > 8 and found["docs/make-weights.md"] > 5
+    assert found["README.md"] > 1 and sum(found[page] for page in found if "finetune/" in page) > 6
+    assert found["docs/weights/import.md"] > 5 and found["docs/produce/index.md"] > 5
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,10 @@ def _curve(name: str, values: Sequence[float | None], top: float) -> Curve:
     known = [(i * step, value) for i, value in enumerate(values) if value is not None]
     points = " ".join(f"{x:.1f},{HEIGHT * (1 - min(max(value / top, 0), 1)):.1f}" for x, value in known)
     return Curve(name, points, known[0][1], known[-1][1])
+
+
+def write_gallery(folder: Path, evidence: Evidence) -> None:
+    """Write the gallery as pages of the documentation."""
+    rows = [f"| {entry.name} | {entry.title} |\n" for entry in WEIGHTS.values()]
+    write_text(folder / "index.md", "".join(["# Gallery\n\n| name | what it is |\n|---|---|\n", *rows]))
+    assert evidence

@@ -1,0 +1,73 @@
+"""Build the documentation site: ``python docs/build.py`` writes ``build/docs/index.html``.
+
+The pages of ``docs/`` are copied to ``build/docs-source``; beside them come the pages that are made from the code: the
+gallery, the commands and the API. A warning is an error.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+from sphinx.cmd.build import build_main
+from typer.cli import get_docs_for_click
+
+import medzoo
+from medzoo.__main__ import app as use
+from medzoo.core.atomic import write_text
+from training.__main__ import app as make
+from training.publishing.card import repository_evidence
+from training.publishing.evidence import read_evidence
+from training.publishing.gallery import write_gallery
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+
+
+def build(site: Path, source: Path, evidence: Path | None = None) -> int:
+    """Build the site.
+
+    Args:
+        site: The folder of the HTML.
+        source: The folder of all pages, copied and made.
+        evidence: As of ``python -m training card``; default the repository's own.
+
+    Returns:
+        The exit code of Sphinx.
+    """
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copyfile(DOCS / "conf.py", source / "conf.py")
+    for page, name in (("CHANGELOG.md", "changelog.md"), ("benchmarks/README.md", "benchmarks.md")):
+        shutil.copyfile(ROOT / page, source / name)
+    write_text(source / "reference" / "medzoo.md", commands(use, "medzoo"))
+    write_text(source / "reference" / "training.md", commands(make, "python -m training"))
+    write_text(source / "reference" / "api.md", api())
+    write_gallery(source / "gallery", repository_evidence() if evidence is None else read_evidence(evidence))
+    doctrees = source.with_name(f"{source.name}-doctrees")
+    return build_main(["--fail-on-warning", "--keep-going", "--quiet", "-d", str(doctrees), str(source), str(site)])
+
+
+def commands(app: typer.Typer, name: str) -> str:
+    """Return the page of a command line, from its commands."""
+    group = typer.main.get_command(app)
+    return get_docs_for_click(obj=group, ctx=typer.Context(group), name=name)
+
+
+def api() -> str:
+    """Return the page of all public names, each with a page of its own made from its docstring."""
+    names = [name for name in medzoo.__all__ if not name.startswith("_")]
+    parts = {"Functions": [name for name in names if name.islower()]}
+    parts["Classes"] = [name for name in names if name not in parts["Functions"]]
+    head = "```{eval-rst}\n.. currentmodule:: medzoo\n\n.. autosummary::\n   :toctree: api\n   :nosignatures:\n\n"
+    tables = [
+        f"## {title}\n\n{head}" + "".join(f"   {name}\n" for name in members) + "```\n"
+        for title, members in parts.items()
+    ]
+    return "\n".join(["# Python API\n", "Everything that `import medzoo` offers.\n", *tables])
+
+
+if __name__ == "__main__":
+    sys.exit(build(ROOT / "build" / "docs", ROOT / "build" / "docs-source", *map(Path, sys.argv[1:])))
