@@ -29,8 +29,8 @@ STARTS = {"densenet121_in": 0.3, "<b>mine</b>": 5.0, "lame": 0.5}
 
 @pytest.fixture(scope="module")
 def found() -> ComparisonResult:
-    """Three starts, two ways, two shares of the images, 2 x 3 folds; one start failed on the first folds."""
-    protocol = Protocol(seeds=2, folds=3, fractions=(0.5, 1.0))
+    """Three starts, two ways, two shares of the images, 2 x 4 folds; one start failed on the first folds."""
+    protocol = Protocol(seeds=2, folds=4, fractions=(0.5, 1.0))
     return comparison(labelled(images=48), STARTS, protocol, strategies=("full", "linear_probe"), failing="lame")
 
 
@@ -83,8 +83,8 @@ def test_page_needs_no_other_file_and_escapes_names(folder: Path) -> None:
     assert page.count("data:image/png;base64,") == 5
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page
     assert "&lt;b&gt;mine&lt;/b&gt;" in page and "<b>mine</b>" not in page
-    assert "8 of 72 runs failed" in page and "the GPU fell off" in page
-    assert "Split 2 times into 3 folds by patient" in page
+    assert "8 of 96 runs failed" in page and "the GPU fell off" in page
+    assert "Split 2 times into 4 folds by patient" in page
     assert "<h3>Convergence</h3>" in page and "With fewer training images" in page
     assert f'<tr><th>epochs</th><td class="text">{EPOCHS}</td></tr>' in page
 
@@ -133,7 +133,7 @@ def test_p_values_are_never_nought() -> None:
 
 def test_curves_are_mean_and_spread_over_the_runs_that_are_done(found: ComparisonResult) -> None:
     band = epochs(found, "lame", "auroc")
-    assert band is not None and band.runs == 4  # of six; two failed
+    assert band is not None and band.runs == 6  # of eight; two failed
     lines = np.array([[e["valid"]["auroc"] for e in r["history"]] for r in found.runs("lame") if r["status"] == "done"])
     assert band.middle == pytest.approx(lines.mean(0)) and band.spread == pytest.approx(lines.std(0, ddof=1))
 

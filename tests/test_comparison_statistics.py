@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from medzoo.comparison.design import TOO_FEW, advice, detectable
+from medzoo.comparison.patients import compare_drawn, draw
 from medzoo.comparison.protocol import Protocol
-from medzoo.comparison.statistics import corrected_mean, holm
+from medzoo.comparison.statistics import corrected, corrected_mean, holm, paired_test, split_ratio
 from medzoo.core.errors import DataError, RunError
 from medzoo.data.splits import fold_of
+from medzoo.metrics import paired_difference
 
 
 def test_without_overlap_it_is_the_t_test() -> None:
@@ -31,16 +37,98 @@ def test_the_correction_widens_as_printed() -> None:
 
 @pytest.mark.parametrize(
     ("values", "value", "p"),
-    [([], None, None), ([np.nan], None, None), ([0.5], 0.5, None), ([0.0, 0.0], 0.0, 1.0), ([0.5, 0.5], 0.5, 0.0)],
+    [
+        ([], None, None),
+        ([np.nan], None, None),
+        ([0.5], 0.5, None),
+        ([0.1, 0.2, 0.3], 0.2, None),
+        ([0.0] * 5, 0.0, 1.0),
+        ([0.5] * 5, 0.5, 0.0),
+    ],
 )
 def test_few_or_equal_runs(values: list[float], value: float | None, p: float | None) -> None:
     estimate, found = corrected_mean(values, 0.25)
-    assert (estimate.value, found) == (value, p)
+    assert (estimate.value, found) == (value if value is None else pytest.approx(value), p)
+    assert (TOO_FEW in estimate.why) == (0 < np.isfinite(values).sum() < 5)
 
 
 def test_undefined_runs_are_left_out_and_said() -> None:
-    estimate, _ = corrected_mean([0.1, np.nan, 0.3], 0.5)
-    assert estimate.value == pytest.approx(0.2) and estimate.why == "undefined in 1 of 3 runs"
+    estimate, _ = corrected_mean([0.1, np.nan, 0.3, 0.2, 0.2, 0.2], 0.2)
+    assert estimate.value == pytest.approx(0.2) and estimate.low is not None
+    assert estimate.why == "undefined in 1 of 6 runs"
+
+
+def test_no_interval_goes_beyond_what_is_possible() -> None:
+    # Three folds on 72 tiles once gave "+0.111 (-0.889 to +1.111)".
+    few = paired_test([0.5, -0.1, -0.067], ratio=0.5, limit=1)
+    assert (few.difference.low, few.p, few.detectable) == (None, None, None) and few.difference.why == TOO_FEW
+    wild = [0.9, -0.8, 0.9, -0.7, 0.8]
+    assert paired_test(wild, 0.25).difference.high > 1
+    assert paired_test(wild, 0.25, limit=1).difference.why == TOO_FEW
+    sure = paired_test([0.9, 0.8, 0.9, 0.6, 0.9], 0.25, limit=1)  # what is decided stays decided
+    assert sure.difference.low > 0 and sure.difference.high == 1
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(1, 4), (2, 4), (3, 2), (4, 1)])
+def test_designs_without_an_interval_are_told_others(folds: int, seeds: int) -> None:
+    said = advice(folds, seeds, 0.2)
+    assert said.startswith(f"{folds} folds x" if folds > 1 else "1 split x") and TOO_FEW in said
+    for part in said.split("Enough: ")[1].split("; better")[0].split(", or "):
+        parts, times = (int(word) for word in re.findall(r"\d+", part))
+        assert not advice(parts, times, 0.2)
+    assert not advice(5, 1, 0.2) and not advice(5, 3, 0.2)
+
+
+@pytest.mark.parametrize(("runs", "ratio", "comparisons"), [(5, 0.25, 1), (15, 0.25, 4)])
+def test_the_simulated_power_is_that_of_the_test(runs: int, ratio: float, comparisons: int) -> None:
+    difference = detectable(runs, ratio, comparisons)
+    critical = stats.t.ppf(1 - 0.025 / comparisons, runs - 1)
+    exact = stats.nct.sf(critical, runs - 1, difference / np.sqrt(1 / runs + ratio))
+    assert exact == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_probability_of_a_wrong_winner_is_half_of_p() -> None:
+    test = paired_test([0.01, 0.03, 0.02, 0.03, 0.02], ratio=0.25)
+    assert test.p is not None and test.not_better == pytest.approx(test.p / 2)
+    (told,) = corrected([test])
+    assert told is not None and told.detectable == pytest.approx(test.spread * detectable(5, 0.25))
+
+
+def test_a_share_of_the_training_images_does_not_change_the_correlation() -> None:
+    runs = [{"rows": range(20), "train_images": n, "fraction": f} for n, f in ((80, 1.0), (8, 0.1))]
+    assert [split_ratio([run]) for run in runs] == [0.25, 0.25]
+
+
+def test_patients_are_resampled_once_for_all_seeds() -> None:
+    rng = np.random.default_rng(3)
+    label = np.repeat([0, 1], 40)
+    targets = np.eye(2, dtype=np.float32)[label]
+    groups = np.array([f"p{i // 2}" for i in range(80)])
+
+    def seeds(skill: float) -> list[tuple[np.ndarray, np.ndarray]]:
+        logits = [rng.normal(size=(80, 2)) + skill * targets for _ in range(2)]
+        return [(np.arange(80), np.exp(z) / np.exp(z).sum(1, keepdims=True)) for z in logits]
+
+    mine, base = seeds(2.0), seeds(0.5)
+    a, b = (draw(targets, found, "binary", ("no", "yes"), groups=groups) for found in (mine, base))
+    assert a is not None and b is not None and (a.units, a.images, a.repeats) == (40, 80, 2)
+    # One seed is the paired bootstrap of the metrics; two are the mean of both, under the same resamples.
+    one = [draw(targets, found[:1], "binary", ("no", "yes"), groups=groups) for found in (mine, base)]
+    expected = paired_difference(targets, mine[0][1], base[0][1], "binary", ("no", "yes"), groups=groups)
+    assert one[0] and one[1] and compare_drawn(one[0], one[1], "auroc").difference == expected.estimate
+    assert a.draws["auroc"] == pytest.approx(
+        np.mean([draw(targets, [f], "binary", ("no", "yes"), groups=groups).draws["auroc"] for f in mine], axis=0)  # type: ignore[union-attr]
+    )
+    told = compare_drawn(a, b, "auroc")
+    assert told.difference.low > 0 and told.not_better is not None and told.not_better < 0.025
+    assert told.error is not None
+    # Twice the error needs four times the images.
+    assert replace(told, error=0.02).images_needed(0.03) == pytest.approx(
+        4 * replace(told, error=0.01).images_needed(0.03), rel=0.05
+    )
+    # The seeds of one split hold out different images.
+    half = [(rows[:60], found[:60]) if n else (rows[20:], found[20:]) for n, (rows, found) in enumerate(mine)]
+    assert (split := draw(targets, half, "binary", ("no", "yes"), groups=groups)) is not None and split.images == 80
 
 
 def test_holm_agrees_with_scipy_style_step_down() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.comparison.comparison import DatasetLabels
+from medzoo.comparison.design import advice
 from medzoo.comparison.facts import find_facts
 from medzoo.comparison.preparation import by_preparation, decode_once
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Fold, Protocol
@@ -137,6 +138,8 @@ def compare(
             examples = replace(examples, notes=(*examples.notes, note))
         chosen = (FOLDS if len(examples) < FOLDS_BELOW else 1) if folds is None else folds
         protocol = Protocol(seeds, chosen, share, tuple(fractions))
+        if warning := advice(chosen, seeds, share):  # before the work
+            say(f"  {examples.name}: {warning}")
         other = "" if positive == examples.classes[-1] else positive
         splits = list(protocol.splits(examples.targets, examples.groups))
         total, finished = len(splits) * len(strategies) * len(compared), 0

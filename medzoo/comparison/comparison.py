@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo._version import __version__
+from medzoo.comparison import text
+from medzoo.comparison.patients import Drawn, PatientTest, compare_drawn, draw
 from medzoo.comparison.runs import DONE
-from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean
-from medzoo.comparison.verdict import p_value, signed
+from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean, paired_test, split_ratio
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
 from medzoo.data.dataset import Examples
-from medzoo.metrics import evaluate, paired_difference, primary
+from medzoo.metrics import evaluate, primary
 from medzoo.metrics.estimates import Estimate, Metrics
-from medzoo.metrics.scores import TASK_METRICS, metric_title
+from medzoo.metrics.scores import TASK_METRICS, metric_range, metric_title
 
 Record = Mapping[str, Any]
 
@@ -101,6 +102,7 @@ class Row:
         test: Against the baseline; ``None`` for the baseline itself.
         runs: Runs behind it.
         failed: Runs that failed.
+        patients: Against the baseline too, with the same models on other patients; ``None`` where ``test`` is.
     """
 
     arm: str
@@ -108,6 +110,7 @@ class Row:
     test: PairedTest | None
     runs: int
     failed: int
+    patients: PatientTest | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +132,10 @@ class Comparison:
     rows: NDArray[np.bool_] | None = None
     positive: str = ""
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Computed before: by run, for a single run with its bootstrap, and by table.
+    # Computed before: by run, for a single run with its bootstrap, by runs with resamples of patients, and by table.
     _metrics: dict[str, Mapping[str, float | None]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[str, Metrics] = field(default_factory=dict, init=False, repr=False)
+    _drawn: dict[tuple[str, ...], Drawn | None] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, str, float], list[Row]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -229,9 +233,10 @@ class Comparison:
         rows = []
         for arm in self.arms:
             mine = self.runs(arm, strategy, fraction)
-            test = None if arm == self.baseline or not base else self._test(mine, base, metric)
+            untested = arm == self.baseline or not base
+            test, patients = (None, None) if untested else self._tests(mine, base, metric)
             failed = sum(record["status"] != DONE for record in mine)
-            rows.append(Row(arm, self._estimate(mine, metric), test, len(mine) - failed, failed))
+            rows.append(Row(arm, self._estimate(mine, metric), test, len(mine) - failed, failed, patients))
         tests = corrected([row.test for row in rows])
         return [replace(row, test=test) for row, test in zip(rows, tests, strict=True)]
 
@@ -279,36 +284,7 @@ class Comparison:
         return cls(labels, data["records"], data["baseline"], positive=positive, facts=data.get("facts", {}))
 
     def __str__(self) -> str:
-        parts = [
-            self._text(strategy, fraction) for strategy in self.strategies for fraction in reversed(self.fractions)
-        ]
-        failed = "".join(
-            f"\nfailed: {r['arm']}, seed {r['repeat']}, fold {r['fold']}: {r['error']}" for r in self.failures
-        )
-        notes = "".join(f"\nnote: {note}" for note in self.data.notes)
-        return "\n\n".join([*parts, *self._facts_text()]) + failed + notes
-
-    def _facts_text(self) -> list[str]:
-        if not self.facts:
-            return []
-        columns = ("weights", *next(iter(self.facts.values())))
-        rows = [columns, *((name, *texts.values()) for name, texts in self.facts.items())]
-        widths = [min(60, max(len(row[at]) for row in rows)) for at in range(len(columns))]
-        lines = ("  ".join(f"{_cut(cell):<{wide}}" for cell, wide in zip(row, widths, strict=True)) for row in rows)
-        return ["\n".join(line.rstrip() for line in lines)]
-
-    def _text(self, strategy: str, fraction: float) -> str:
-        rows = self.table(None, strategy, fraction)
-        wide = max(len("weights"), *(len(row.arm) for row in rows))
-        share = "" if fraction == 1 else f", {fraction:.0%} of the training images"
-        lines = [
-            f"{self.data.name}, {strategy}{share}: {self.primary}, mean of {max(row.runs for row in rows)} runs",
-            f"{'weights':<{wide}}  {self.primary:<24}  difference to {self.baseline}",
-        ]
-        for row in rows:
-            against = "" if row.test is None else f"{signed(row.test.difference)}  p {p_value(row.test.adjusted)}"
-            lines.append(f"{row.arm:<{wide}}  {row.estimate!s:<24}  {against}".rstrip())
-        return "\n".join(lines)
+        return text.format_comparison(self)
 
     def _known(self, metric: str | None) -> str:
         allowed = TASK_METRICS[self.data.task].overall
@@ -318,6 +294,11 @@ class Comparison:
 
     def _held(self, record: Record) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """Return labels, probabilities and, where known, patients of the held-out images that count."""
+        rows, found = self._predicted(record)
+        return self.data.targets[rows], found, self.data.groups[rows] if self.data.patients else None
+
+    def _predicted(self, record: Record) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the rows and probabilities of the held-out images that count."""
         rows = np.asarray(record["rows"], dtype=np.int64)
         found = np.asarray(record["probabilities"], dtype=np.float64).reshape(len(rows), len(self.data.classes))
         if self.data.task != "multilabel":
@@ -325,10 +306,7 @@ class Comparison:
         if self.rows is not None:
             keep = self.rows[rows]
             rows, found = rows[keep], found[keep]
-        return self.data.targets[rows], found, self.data.groups[rows] if self.data.patients else None
-
-    def _ratio(self, record: Record) -> float:
-        return len(record["rows"]) / record["train_images"]
+        return rows, found
 
     def _estimate(self, records: Sequence[Record], metric: str) -> Estimate:
         done = [record for record in records if record["status"] == DONE]
@@ -338,20 +316,18 @@ class Comparison:
             key = done[0]["id"]
             if key not in self._single:
                 targets, found, groups = self._held(done[0])
-                self._single[key] = evaluate(
-                    targets, found, self.data.task, self.data.classes, groups=groups, positive=self.positive
-                )
+                self._single[key] = self._evaluate(targets, found, groups=groups)
             return self._single[key][metric]
-        values = [self.value(record, metric) for record in done]
-        estimate = corrected_mean(values, float(np.mean([self._ratio(record) for record in done])))[0]
+        estimate, _ = corrected_mean([self.value(record, metric) for record in done], split_ratio(done))
         if estimate.low is None or estimate.high is None:
             return estimate
-        lowest = -1.0 if "kappa" in metric else 0.0  # no further than the metric can go
-        highest = 2.0 if metric == "brier" else 1.0
+        lowest, highest = metric_range(metric)  # no further than the metric can go
         return replace(estimate, low=max(estimate.low, lowest), high=min(estimate.high, highest))
 
-    def _test(self, records: Sequence[Record], base: Sequence[Record], metric: str) -> PairedTest:
-        """Test the pairs of finished runs of the same fold and seed."""
+    def _tests(
+        self, records: Sequence[Record], base: Sequence[Record], metric: str
+    ) -> tuple[PairedTest, PatientTest | None]:
+        """Test the pairs of finished runs of the same fold and seed: over runs, and over patients."""
         of = {(r["repeat"], r["fold"]): r for r in base if r["status"] == DONE}
         pairs = [
             (record, of[key])
@@ -359,25 +335,28 @@ class Comparison:
             if record["status"] == DONE and (key := (record["repeat"], record["fold"])) in of
         ]
         if not pairs:
-            return PairedTest(Estimate(None, None, None, "no pair of runs is done"), None, 0)
+            return PairedTest(Estimate(None, None, None, "no pair of runs is done"), None, 0), None
+        mine, other = (self._draw([pair[side] for pair in pairs]) for side in (0, 1))
+        patients = None if mine is None or other is None else compare_drawn(mine, other, metric)
         if len(pairs) == 1:
-            ((mine, other),) = pairs
-            targets, found, groups = self._held(mine)
-            result = paired_difference(
-                targets,
-                found,
-                self._held(other)[1],
-                self.data.task,
-                self.data.classes,
-                metric=metric,
-                groups=groups,
-                positive=self.positive,
-            )
-            return PairedTest(result.estimate, result.p, 1)
+            if patients is None:
+                return PairedTest(Estimate(None, None, None, "no held-out image has a label"), None, 1), None
+            return PairedTest(patients.difference, patients.p, 1, not_better=patients.not_better), patients
+        low, high = metric_range(metric)
         differences = [self.value(mine, metric) - self.value(other, metric) for mine, other in pairs]
-        estimate, p = corrected_mean(differences, float(np.mean([self._ratio(mine) for mine, _ in pairs])))
-        return PairedTest(estimate, p, len(pairs))
+        return paired_test(differences, split_ratio([mine for mine, _ in pairs]), limit=high - low), patients
 
-
-def _cut(text: str, at: int = 60) -> str:
-    return text if len(text) <= at else text[: at - 1] + "…"
+    def _draw(self, records: Sequence[Record]) -> Drawn | None:
+        """Measure the held-out images of runs, all folds of a seed together, under resamples of patients."""
+        key = tuple(record["id"] for record in records)
+        if key not in self._drawn:
+            repeats = []
+            for repeat in dict.fromkeys(record["repeat"] for record in records):
+                rows, found = zip(*(self._predicted(r) for r in records if r["repeat"] == repeat), strict=True)
+                repeats.append((np.concatenate(rows), np.concatenate(found)))
+            data = self.data
+            groups = data.groups if data.patients else None
+            self._drawn[key] = draw(
+                data.targets, repeats, data.task, data.classes, groups=groups, positive=self.positive
+            )
+        return self._drawn[key]

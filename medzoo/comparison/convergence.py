@@ -9,7 +9,8 @@ import numpy as np
 
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.runs import DONE
-from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean
+from medzoo.comparison.statistics import PairedTest, corrected, paired_test, split_ratio
+from medzoo.metrics.scores import metric_range
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ def convergence(
     # The runs behind the curves alone: others may have trained on a share of the images.
     runs = {arm: [r for r in comparison.runs(arm, strategy) if r["status"] == DONE] for arm in curves}
     images = {arm: float(np.mean([r["train_images"] for r in mine])) for arm, mine in runs.items()}
-    ratio = float(np.mean([len(r["rows"]) / r["train_images"] for mine in runs.values() for r in mine]))
+    ratio = split_ratio([r for mine in runs.values() for r in mine])
     base = curves.get(comparison.baseline, {})
+    low, high = metric_range(metric)
     found = []
     for arm, lines in curves.items():
         first = [next((epoch for epoch, v in enumerate(line, 1) if v >= score), np.inf) for line in lines.values()]
@@ -82,8 +84,7 @@ def convergence(
         ]
         test = None
         if arm != comparison.baseline and pairs:
-            estimate, p = corrected_mean(pairs, ratio)
-            test = PairedTest(estimate, p, len(pairs))
+            test = paired_test(pairs, ratio, limit=high - low)
         found.append(
             Convergence(
                 arm,

@@ -12,6 +12,7 @@ from medzoo.comparison import plots
 from medzoo.comparison.comparison import Comparison, Row
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.curves import Band, epochs, gain
+from medzoo.comparison.notes import notes
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.styles import Styles, assign_styles
 from medzoo.comparison.tables import csv_text, long_rows, markdown
@@ -177,6 +178,7 @@ def body(view: ComparisonView, folder: Path) -> str:
             for name in TASK_METRICS[comparison.data.task].overall
         ],
         split=split_text(comparison),
+        power=notes(comparison, view.metric),
         failures=failed(comparison),
         p_value=p_value,
     )

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medzoo.comparison.comparison import Comparison, Row
+from medzoo.comparison.notes import notes
 from medzoo.comparison.statistics import PairedTest
 from medzoo.comparison.verdict import p_value, percent, signed, verdict
 from medzoo.metrics.estimates import Estimate
 from medzoo.metrics.scores import TASK_METRICS
+from medzoo.reporting.markdown import wrap
 from medzoo.reporting.templates import plain
 
 DIGITS = 6  # more are noise, and differ between machines
@@ -26,7 +28,8 @@ def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
     Returns:
         Rows with ``strategy``, ``fraction``, ``metric``, ``start`` (the weights), ``runs``, ``failed``, ``mean``,
         ``low``, ``high`` and, but for the baseline, ``difference``, its ``difference_low`` and ``difference_high``,
-        ``p`` and ``p_holm``; ``None`` where undefined.
+        ``p``, ``p_holm``, ``not_better`` (the probability that it is 0 or less) and ``detectable`` (with 80 % power);
+        ``patients_*`` is the difference of the same models on other patients. ``None`` where undefined.
     """
     return [
         {"strategy": strategy, "fraction": fraction, "metric": metric, **_numbers(row)}
@@ -39,6 +42,7 @@ def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _numbers(row: Row) -> dict[str, Any]:
     test = row.test or PairedTest(Estimate(None, None, None), None, 0)
+    patients = row.patients
     numbers = {
         "mean": row.estimate.value,
         "low": row.estimate.low,
@@ -48,6 +52,13 @@ def _numbers(row: Row) -> dict[str, Any]:
         "difference_high": test.difference.high,
         "p": test.p,
         "p_holm": test.adjusted,
+        "not_better": test.not_better,
+        "detectable": test.detectable,
+        "patients_difference": None if patients is None else patients.difference.value,
+        "patients_low": None if patients is None else patients.difference.low,
+        "patients_high": None if patients is None else patients.difference.high,
+        "patients_p": None if patients is None else patients.p,
+        "patients_not_better": None if patients is None else patients.not_better,
     }
     short = {name: None if value is None else round(value, DIGITS) for name, value in numbers.items()}
     return {"start": row.arm, "runs": row.runs, "failed": row.failed, **short}
@@ -82,20 +93,22 @@ def markdown(comparison: Comparison, metric: str | None = None) -> str:
             share = "" if fraction == 1 else f", {percent(fraction)} of the training images"
             parts.append(f"{plain(comparison.data.name)}, {strategy}{share}: {title}, mean over runs (95 % interval)\n")
             parts.append(_table(comparison.table(metric, strategy, fraction), title, comparison.baseline))
-    return "\n".join(parts)
+    parts += [f"- {plain(note)}\n" for note in notes(comparison, metric)]
+    return wrap("\n".join(parts))
 
 
 def _table(rows: Sequence[Row], title: str, baseline: str) -> str:
     lines = [
-        f"| weights | {title} | difference to {plain(baseline)} | p | p, Holm | verdict | runs |",
-        "|---|---|---|---|---|---|---|",
+        f"| weights | {title} | difference to {plain(baseline)} | p | p, Holm | verdict "
+        "| same models, other patients | runs |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        test = row.test
+        test, patients = row.test, "" if row.patients is None else signed(row.patients.difference)
         against = (
-            ["", "", "", "baseline" if row.arm == baseline else ""]
+            ["", "", "", "baseline" if row.arm == baseline else "", ""]
             if test is None
-            else [signed(test.difference), p_value(test.p), p_value(test.adjusted), str(verdict(test))]
+            else [signed(test.difference), p_value(test.p), p_value(test.adjusted), str(verdict(test)), patients]
         )
         runs = f"{row.runs}" + (f" ({row.failed} failed)" if row.failed else "")
         lines.append(f"| {' | '.join([plain(row.arm), str(row.estimate), *against, runs])} |")

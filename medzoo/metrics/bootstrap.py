@@ -247,10 +247,27 @@ def paired_difference(
             draws.append(replicates(weighted, scores, member, count, bootstrap, seed)[0][name])
     if len(draws) < 2:
         return Difference(name, Estimate(None, None, None, f"{name} is undefined on these images"), None)
+    return difference(name, (values[0], values[1]), (draws[0], draws[1]), count)
+
+
+def difference(metric: str, values: tuple[float, float], draws: tuple[Floats, Floats], groups: int) -> Difference:
+    """Return the first minus the second of two values of a metric, from the same resamples of both.
+
+    Args:
+        metric: The metric.
+        values: On the images as they are; NaN where undefined.
+        draws: ``[B]`` each, on resamples; NaN where undefined.
+        groups: How many groups were resampled.
+
+    Returns:
+        The difference with its interval and p-value, or the reason why there is none.
+    """
+    if not np.isfinite(values).all():
+        return Difference(metric, Estimate(None, None, None, f"{metric} is undefined on these images"), None)
     drawn = draws[0] - draws[1]
-    difference = interval(values[0] - values[1], drawn, count)
-    if difference.low is None:
-        return Difference(name, difference, None)
+    found = interval(values[0] - values[1], drawn, groups)
+    if found.low is None:
+        return Difference(metric, found, None)
     kept = drawn[np.isfinite(drawn)]
     tail = min((kept <= 0).sum(), (kept >= 0).sum()) + 1
-    return Difference(name, difference, min(1.0, 2 * float(tail) / (len(kept) + 1)))
+    return Difference(metric, found, min(1.0, 2 * float(tail) / (len(kept) + 1)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.metrics.scores import metric_title
+from medzoo.metrics.small import small_classes
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Metrics:
     def __getitem__(self, name: str) -> Estimate:
         return self.values[name]
 
+    @property
+    def note(self) -> str:
+        """Return a note on classes with few images, on which intervals rest; empty where there is none."""
+        return small_classes(self.positives) if self.bootstrap else ""
+
     def title(self, name: str, label: str = "") -> str:
         """Name a metric, with the positive class where it depends on that."""
         return metric_title(name, self.positive, label)
@@ -145,7 +151,7 @@ class Metrics:
         for name, estimate in self.values.items():
             note = f"  [{estimate.why}]" if estimate.why and estimate.value is not None else ""
             lines.append(f"{titles[name]:<{wide}}  {estimate}{note}")
-        return "\n".join([*lines, "", *self._class_lines()])
+        return "\n".join([*lines, "", *self._class_lines(), *([self.note] if self.note else [])])
 
     def _class_lines(self) -> list[str]:
         names = list(next(iter(self.per_class.values())))

@@ -30,6 +30,16 @@ def metric_title(name: str, positive: str, label: str = "") -> str:
     return f"{label or name} for {positive}" if positive and name in DIRECTED else label or name
 
 
+def metric_range(name: str) -> tuple[float, float]:
+    """Return the lowest and the highest value that a metric can have.
+
+    Example:
+        >>> metric_range("kappa_quadratic"), metric_range("auroc")
+        ((-1.0, 1.0), (0.0, 1.0))
+    """
+    return -1.0 if "kappa" in name else 0.0, 2.0 if name == "brier" else 1.0
+
+
 @dataclass(frozen=True)
 class TaskMetrics:
     """The metrics of one task.

@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 from medzoo.cli.compare import listed, numbers
-from training.commands.options import DataFolder, Device, Limit, Partial, Scheduler, Size, Work, Zoo, existing
+from training.commands.options import DataFolder, Device, Limit, Partial, Scheduler, Size, Work, existing
 
 
 def study(
     data: DataFolder = None,
     work: Work = Path("work"),
-    zoo: Zoo = None,
+    zoo: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A folder zoo, or hf://ORG; of several (--zoo A --zoo B) the first that has a weight.",
+            show_default="MEDZOO_ZOO, else the project's on the Hub, else preview/",
+        ),
+    ] = None,
     targets: Annotated[
         str | None, typer.Option(help="Comma-separated names.", show_default="all in the folder")
     ] = None,
@@ -75,7 +81,7 @@ def study(
         results = run_study(
             existing(data),
             work,
-            zoo,
+            zoo or None,
             options,
             jobs=jobs,
             scheduler=scheduler,

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from medzoo.comparison.compare import compare
+from medzoo.comparison.protocol import FOLDS
 from medzoo.comparison.workers import Workers
-from medzoo.core.cluster import connect
+from medzoo.core.cluster import Cluster, connect
 from medzoo.core.errors import RunError, UnknownNameError, ZooError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
@@ -21,6 +22,7 @@ from medzoo.zoo.resolve import resolve
 from medzoo.zoo.verify import sha256_of
 from medzoo.zoo.weights import arms, find
 from training.cache.load import prepared
+from training.cache.prepare import Cache
 from training.core.provenance import environment
 from training.datasets import DATASETS, TARGETS, available
 from training.study.ranking import rank
@@ -65,7 +67,7 @@ class StudyOptions:
 def study(
     data: Path,
     work: Path,
-    zoo: str | Path | None,
+    zoo: str | Path | Sequence[str | Path] | None,
     options: StudyOptions,
     *,
     jobs: int = 1,
@@ -81,12 +83,12 @@ def study(
     Args:
         data: The folder that holds the data sets.
         work: Caches go to ``work/cache``, results to ``work/study``.
-        zoo: As in ``medzoo.create_model``.
+        zoo: As in ``medzoo.create_model``; of several, the first that has a weight.
         options: How to fine-tune.
         jobs: Runs at a time, as in ``medzoo.compare``.
         scheduler: Workers of a Dask cluster, as in ``medzoo.compare``; they also decode images and compute features.
         device: The device; ``None`` for a GPU if there is one.
-        targets: Data sets to fine-tune on; default the study's that are in ``data``.
+        targets: Data sets to fine-tune on; default the study's that are in ``data`` and have five images of each class.
         only: Arms to run; default all that have weights.
 
     Returns:
@@ -102,49 +104,70 @@ def study(
     chosen = list(targets or [name for name in available(data) if name in TARGETS])
     if not chosen:
         raise RunError(f"none of the targets {', '.join(TARGETS)} is in {data}; give the data folder with --data")
+    zoos = [zoo] if zoo is None or isinstance(zoo, str | Path) else list(zoo)
     results = []
     with connect(scheduler) as cluster:
         for target in chosen:
-            found = _arms(DATASETS[target].area, zoo, only)
-            if found:
-                result = _on_target(target, found, data, work, options, Workers(jobs, device, cluster))
-                result.save(work / "study" / RESULTS)
-                results.append(result)
+            found = _arms(DATASETS[target].area, zoos, only)
+            if not found:
+                continue
+            cache, notes = _prepared(target, data, work, options, cluster)
+            rarest = int(np.nansum(cache.targets, axis=0).min())
+            if not targets and rarest < FOLDS:
+                say(f"left out: {target}: {rarest} images of its rarest class; --targets {target} includes it")
+                continue
+            result = _on_target(cache, notes, found, work, options, Workers(jobs, device, cluster))
+            result.save(work / "study" / RESULTS)
+            results.append(result)
     if not results:
-        raise RunError("no arm has weights; pretrain and publish some, and give the zoo with --zoo or MEDZOO_ZOO")
+        raise RunError(
+            "no arm has weights, or no target enough images; pretrain and publish some weights, and give the zoo with "
+            "--zoo or MEDZOO_ZOO"
+        )
     return results
 
 
-def _arms(area: str, zoo: str | Path | None, only: Sequence[str] | None) -> dict[str, Bundle]:
-    """Return the arms that have weights; print a line for each other one."""
-    found = {}
-    for name, weight in arms(area).items():
-        if only and name not in only:
-            continue
-        try:
-            found[name] = resolve(weight, zoo)
-        except ZooError as error:
-            say(f"left out: {name} ({weight}): {error}")
-    return found
-
-
-def _on_target(
-    target: str,
-    found: dict[str, Bundle],
-    data: Path,
-    work: Path,
-    options: StudyOptions,
-    workers: Workers,
-) -> TargetResult:
-    cache, notes = prepared(
+def _prepared(
+    target: str, data: Path, work: Path, options: StudyOptions, cluster: Cluster | None
+) -> tuple[Cache, tuple[str, ...]]:
+    return prepared(
         target,
         data,
         work / "cache",
         size=options.image_size,
         limit=options.limit,
         allow_partial=options.allow_partial,
-        scheduler=workers.cluster,
+        scheduler=cluster,
     )
+
+
+def _arms(area: str, zoos: Sequence[str | Path | None], only: Sequence[str] | None) -> dict[str, Bundle]:
+    """Return the arms that have weights; print a line for each other one."""
+    found = {}
+    for name, weight in arms(area).items():
+        if only and name not in only:
+            continue
+        errors = []
+        for zoo in zoos:
+            try:
+                found[name] = resolve(weight, zoo)
+                break
+            except ZooError as error:
+                errors.append(str(error))
+        else:
+            say(f"left out: {name} ({weight}): {'; '.join(errors)}")
+    return found
+
+
+def _on_target(
+    cache: Cache,
+    notes: tuple[str, ...],
+    found: dict[str, Bundle],
+    work: Path,
+    options: StudyOptions,
+    workers: Workers,
+) -> TargetResult:
+    target = cache.name
     examples = ImageDataset(
         target, cache.images, cache.ids, cache.targets, cache.classes, cache.task, cache.patients, notes=notes
     )

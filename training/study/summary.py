@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
@@ -16,7 +15,30 @@ from training.study.side_by_side import verdict_of
 
 def summary(results: Sequence[TargetResult]) -> list[str]:
     """Return the findings, in sentences."""
-    return [*_verdicts(results), *_decided(results), *_convergence(results), *_unseen(results), *_failures(results)]
+    return [
+        *_power(results),
+        *_verdicts(results),
+        *_decided(results),
+        *_patients(results),
+        *_convergence(results),
+        *_unseen(results),
+        *_failures(results),
+    ]
+
+
+def _power(results: Sequence[TargetResult]) -> Iterator[str]:
+    """Say first what each target could show."""
+    for result in results:
+        tests = [row.test for row in result.comparison.table(result.metric) if row.test]
+        if not tests:
+            continue
+        found = [test.detectable for test in tests if test.detectable is not None]
+        start = f"{DATASETS[result.target].title}, {_count(max(test.runs for test in tests), 'paired run')}"
+        if found:
+            largest = f" to {max(found):.3f}" if f"{max(found):.3f}" != f"{min(found):.3f}" else ""
+            yield f"{start}: differences of {result.metric} of {min(found):.3f}{largest} are detected with 80 % power."
+        else:
+            yield f"{start}: {next((t.difference.why for t in tests if t.difference.why), 'no power to speak of')}."
 
 
 def _verdicts(results: Sequence[TargetResult]) -> Iterator[str]:
@@ -60,6 +82,25 @@ def _decided(results: Sequence[TargetResult]) -> Iterator[str]:
                     f"{result.metric} {signed(row.test.difference)}."
                 )
     yield from found or ["On no target do these data show a difference between any arm and the baseline."]
+
+
+def _patients(results: Sequence[TargetResult]) -> Iterator[str]:
+    """List the differences of the very models on other patients whose interval excludes 0."""
+    found, count = [], 0
+    for result in results:
+        for row in result.comparison.table(result.metric):
+            estimate = None if row.patients is None else row.patients.difference
+            if estimate is None or estimate.low is None or estimate.high is None:
+                continue
+            count += 1
+            if not estimate.low <= 0 <= estimate.high:
+                found.append(f"{DATASETS[result.target].title}, {row.arm} {signed(estimate)}")
+    if count:
+        names = f"the interval of the difference excludes 0 for {'; '.join(found)}"
+        yield (
+            f"The same models on other patients, another question, {_count(count, 'comparison')} (not corrected for "
+            f"their number): {names if found else 'every interval of a difference holds 0'}."
+        )
 
 
 def _convergence(results: Sequence[TargetResult]) -> Iterator[str]:
@@ -106,19 +147,10 @@ def _failures(results: Sequence[TargetResult]) -> Iterator[str]:
 
 def limits(results: Sequence[TargetResult]) -> list[str]:
     """Return the limits of the data, in sentences."""
-    found = []
-    tests = [row.test for result in results for row in result.comparison.table(result.metric) if row.test]
-    reach = [
-        (test.difference.high - test.difference.low) / 2
-        for test in tests
-        if test.difference.low is not None and test.difference.high is not None
+    found = [
+        "A difference much smaller than what a target detects with 80 % power cannot be seen here: 'too close to call' "
+        "does not mean that two arms are equal."
     ]
-    if reach:
-        found.append(
-            f"The intervals of the differences reach {min(reach):.3f} to {max(reach):.3f} to either side (median "
-            f"{median(reach):.3f}): a difference much smaller than that cannot be seen here, and 'too close to call' "
-            "does not mean that two arms are equal."
-        )
     partial = [
         f"{DATASETS[o.target].title} {len(o.comparison.data.ids):,} of {DATASETS[o.target].total:,}"
         for o in results

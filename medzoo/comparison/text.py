@@ -1,0 +1,58 @@
+"""A comparison as plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medzoo.comparison.notes import notes
+from medzoo.comparison.verdict import p_value, signed, verdict
+
+if TYPE_CHECKING:
+    from medzoo.comparison.comparison import Comparison
+
+WIDEST = 60  # of a column of facts
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """Format tables by the primary metric, what they can tell, facts of the weights, failures and notes."""
+    parts = [
+        _table(comparison, strategy, fraction)
+        for strategy in comparison.strategies
+        for fraction in reversed(comparison.fractions)
+    ]
+    parts += ["\n".join(notes(comparison))] if notes(comparison) else []
+    failed = "".join(
+        f"\nfailed: {r['arm']}, seed {r['repeat']}, fold {r['fold']}: {r['error']}" for r in comparison.failures
+    )
+    remarks = "".join(f"\nnote: {note}" for note in comparison.data.notes)
+    return "\n\n".join([*parts, *_facts(comparison)]) + failed + remarks
+
+
+def _table(comparison: Comparison, strategy: str, fraction: float) -> str:
+    rows, metric = comparison.table(None, strategy, fraction), comparison.primary
+    share = "" if fraction == 1 else f", {fraction:.0%} of the training images"
+    cells = [("weights", metric, f"difference to {comparison.baseline}", "same models, other patients", "verdict")]
+    for row in rows:
+        over_runs = "" if row.test is None else f"{signed(row.test.difference)}  p {p_value(row.test.adjusted)}"
+        over_patients = "" if row.patients is None else signed(row.patients.difference)
+        judged = "" if row.test is None else str(verdict(row.test))
+        cells.append((row.arm, str(row.estimate), over_runs, over_patients, judged))
+    head = f"{comparison.data.name}, {strategy}{share}: {metric}, mean of {max(row.runs for row in rows)} runs"
+    return "\n".join([head, *_columns(cells)])
+
+
+def _facts(comparison: Comparison) -> list[str]:
+    if not comparison.facts:
+        return []
+    head = ("weights", *next(iter(comparison.facts.values())))
+    return ["\n".join(_columns([head, *((name, *texts.values()) for name, texts in comparison.facts.items())]))]
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """Align cells; the last column is as wide as it is."""
+    widths = [min(WIDEST, max(len(row[at]) for row in rows)) for at in range(len(rows[0]))]
+    return ["  ".join(f"{_cut(cell):<{wide}}" for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
