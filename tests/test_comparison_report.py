@@ -12,6 +12,7 @@ import pytest
 from comparisons import EPOCHS, comparison, labelled
 from PIL import Image
 
+from medzoo.comparison.benefit import benefits
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.curves import epochs, gain
 from medzoo.comparison.protocol import Protocol
@@ -46,7 +47,7 @@ def test_saved_beside_what_was_there(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {"cells", "report.html", "table.md", "table.csv", "comparison.json", "pictures"}
     pictures = {path.stem for path in (folder / "pictures").iterdir()}
-    assert pictures == {"forest", "means", "curves", "loss", "gain"}
+    assert pictures == {"forest", "means", "curves", "loss", "gain", "benefit"}
     for path in (folder / "pictures").iterdir():
         with Image.open(path) as picture:
             assert min(picture.size) > 100
@@ -80,11 +81,12 @@ def test_json_gives_the_comparison_back(found: ComparisonResult, folder: Path) -
 
 def test_page_needs_no_other_file_and_escapes_names(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page
     assert "&lt;b&gt;mine&lt;/b&gt;" in page and "<b>mine</b>" not in page
     assert "8 of 96 runs failed" in page and "the GPU fell off" in page
     assert "Split 2 times into 4 folds by patient" in page
+    assert "50 % minus 100 %" in page and "What these numbers can tell" in page
     assert "<h3>Convergence</h3>" in page and "With fewer training images" in page
     assert f'<tr><th>epochs</th><td class="text">{EPOCHS}</td></tr>' in page
 
@@ -153,6 +155,21 @@ def test_gain_runs_from_few_images_to_all(found: ComparisonResult) -> None:
         {r["train_images"] for r in found.runs("densenet121_in")} | {points[0].images}
     )
     assert points[-1].estimate == found.table()[0].estimate
+
+
+def test_fewer_images_gain_more_where_the_differences_say_so(found: ComparisonResult) -> None:
+    mine, lame = benefits(found)
+    assert (mine.arm, lame.arm) == ("<b>mine</b>", "lame") and [len(one.points) for one in (mine, lame)] == [2, 2]
+    assert mine.points[1].estimate == found.table()[1].test.difference  # type: ignore[union-attr]
+    runs = {
+        (arm, share): np.array([found.value(r, "auroc") for r in found.runs(arm, None, share)])
+        for arm in ("<b>mine</b>", "densenet121_in")
+        for share in (0.5, 1.0)
+    }
+    few, many = (runs["<b>mine</b>", share] - runs["densenet121_in", share] for share in (0.5, 1.0))
+    assert mine.trend.difference.value == pytest.approx(float((few - many).mean()))
+    assert (mine.trend.runs, lame.trend.runs) == (8, 6)  # two of the lame ones failed
+    assert benefits(comparison(labelled(), {"a": 1.0, "b": 2.0})) == []
 
 
 def test_looks_stay_with_the_starts() -> None:

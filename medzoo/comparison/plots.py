@@ -140,16 +140,19 @@ def curves(bands: Mapping[str, Band], styles: Styles, ylabel: str) -> Figure:
     return figure
 
 
-def gains(points: Mapping[str, Sequence[Point]], styles: Styles, ylabel: str) -> Figure:
-    """Draw the metric over the number of training images, with 95 % intervals.
+def gains(points: Mapping[str, Sequence[Point]], styles: Styles, ylabel: str, *, zero: bool = False) -> Figure:
+    """Draw a score over the number of training images, with 95 % intervals.
 
     Args:
         points: The curves, by name.
         styles: Colour and marker of each name.
         ylabel: What the score is.
+        zero: Draw a line at 0.
     """
     figure, axes = _plot(ylabel, "training images")
     axes.set_xscale("log")
+    if zero:
+        axes.axhline(0, color="0.45", linewidth=1, zorder=1)
     for place, (arm, line) in enumerate(points.items()):
         known = [(point.images, point.estimate) for point in line if point.estimate.value is not None]
         style = styles[arm]

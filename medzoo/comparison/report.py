@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from medzoo.comparison import plots
+from medzoo.comparison.benefit import benefits
 from medzoo.comparison.comparison import Comparison, Row
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.curves import Band, epochs, gain
@@ -91,6 +92,11 @@ def _means(view: ComparisonView) -> Figure:
     return plots.means({name: view.rows(name) for name in view.comparison.strategies}, view.styles, view.label)
 
 
+def _benefit(view: ComparisonView) -> Figure:
+    points = {one.arm: one.points for one in benefits(view.comparison, view.metric)}
+    return plots.gains(points, view.styles, f"{view.label}: difference to {view.comparison.baseline}", zero=True)
+
+
 FIGURES: Registry[ComparisonFigure] = Registry(
     "figure",
     [
@@ -119,6 +125,13 @@ FIGURES: Registry[ComparisonFigure] = Registry(
             lambda view: len(view.comparison.fractions) > 1,
         ),
         ComparisonFigure(
+            "benefit",
+            "Difference to the baseline over the number of training images, paired, with its 95 % interval: do fewer "
+            "images gain more?",
+            _benefit,
+            lambda view: bool(benefits(view.comparison, view.metric)),
+        ),
+        ComparisonFigure(
             "means",
             "Fine-tuning strategies: mean over runs with its 95 % interval.",
             _means,
@@ -133,7 +146,7 @@ def draw(view: ComparisonView, what: str) -> Figure:
 
     Args:
         view: The comparison.
-        what: ``curves``, ``loss``, ``forest``, ``gain`` or ``means``.
+        what: ``curves``, ``loss``, ``forest``, ``gain``, ``benefit`` or ``means``.
 
     Raises:
         UnknownNameError: There is no such figure.
@@ -168,6 +181,8 @@ def body(view: ComparisonView, folder: Path) -> str:
             (entry, None if entry.test is None else verdict(entry.test))
             for entry in convergence(comparison, view.metric)
         ],
+        benefits=[(one, verdict(one.trend)) for one in benefits(comparison, view.metric)],
+        percents=[percent(fraction) for fraction in reversed(comparison.fractions)],
         shares=[
             (percent(fraction), strategy, table(view, strategy, fraction))
             for strategy in comparison.strategies

@@ -27,7 +27,8 @@ class ComparisonResult(Comparison):
         Args:
             path: The PNG file to write; by default nothing is written.
             what: ``forest`` (differences to the baseline), ``means`` (strategies side by side), ``curves`` (the metric
-                after each epoch), ``loss``, or ``gain`` (the metric over the number of training images).
+                after each epoch), ``loss``, ``gain`` (the metric over the number of training images), or ``benefit``
+                (the differences over it).
 
         Returns:
             The file; without ``path`` the matplotlib figure, which a notebook shows.

@@ -61,8 +61,7 @@ def study(
     from training.study.study import study as run_study
 
     if report_only:
-        results = read_results(work / "study")
-        if not results:
+        if not read_results(work / "study"):
             raise RunError(f"{work / 'study' / 'results'} holds no results; run the study without --report-only")
     else:
         options = StudyOptions(
@@ -78,7 +77,7 @@ def study(
             allow_partial=allow_partial,
             exclude_seen=exclude_seen,
         )
-        results = run_study(
+        run_study(
             existing(data),
             work,
             zoo or None,
@@ -89,6 +88,7 @@ def study(
             targets=listed(targets) if targets else None,
             only=listed(arms) if arms else None,
         )
-    page = write_report(results, work / "study")
+    # All targets that are there: some may have been run before, or with more fractions.
+    page = write_report(read_results(work / "study"), work / "study")
     typer.echo((work / "study" / "table.md").read_text(encoding="utf-8"), nl=False)
     typer.echo(f"report: {page}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from medzoo.comparison.benefit import benefits
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
-from medzoo.comparison.verdict import BETTER, OPEN, UNKNOWN, WORSE, Verdict, signed, verdict
+from medzoo.comparison.verdict import BETTER, OPEN, UNKNOWN, WORSE, Verdict, percent, signed, verdict
 from training.datasets import DATASETS
 from training.study.paper import IMAGE_SIZE
 from training.study.result import ARMS, TargetResult
@@ -20,6 +21,7 @@ def summary(results: Sequence[TargetResult]) -> list[str]:
         *_verdicts(results),
         *_decided(results),
         *_patients(results),
+        *_fewer(results),
         *_convergence(results),
         *_unseen(results),
         *_failures(results),
@@ -101,6 +103,17 @@ def _patients(results: Sequence[TargetResult]) -> Iterator[str]:
             f"The same models on other patients, another question, {_count(count, 'comparison')} (not corrected for "
             f"their number): {names if found else 'every interval of a difference holds 0'}."
         )
+
+
+def _fewer(results: Sequence[TargetResult]) -> Iterator[str]:
+    """Judge the paper's claim that smaller data sets benefit more, where several fractions were run."""
+    for result in results:
+        for one in benefits(result.comparison, result.metric):
+            shares = result.comparison.fractions
+            word = {BETTER: "gains more", WORSE: "gains less"}.get(verdict(one.trend).word, verdict(one.trend).word)
+            beside = f"with {percent(shares[-1])} of the training images beside {percent(shares[0])}"
+            change = f"difference of the gains in {result.metric} {signed(one.trend.difference)}"
+            yield f"{DATASETS[result.target].title}, {one.arm} {beside}: {word}; {change}."
 
 
 def _convergence(results: Sequence[TargetResult]) -> Iterator[str]:
