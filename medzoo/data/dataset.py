@@ -45,6 +45,8 @@ class ImageDataset(Generic[ImagesT]):
             ``uncertain``, ``beside the class folders``, ``copies of the set``; and how many have ``no label``.
         unreadable: (name, reason) of the images, folders and files among these that cannot be read.
         reading: How the images are read.
+        columns: Further columns of the user's table, such as sex, age or site: ``str [N]`` by name, an empty string
+            where there is no value.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ImageDataset(Generic[ImagesT]):
     skipped: Mapping[str, int] = field(default_factory=dict)
     unreadable: tuple[tuple[str, str], ...] = field(default=())
     reading: ReadOptions = field(default=DEFAULT)
+    columns: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, c = len(self.ids), len(self.classes)
@@ -66,7 +69,8 @@ class ImageDataset(Generic[ImagesT]):
             raise DataError(f"data set {self.name}: task {self.task!r} is not one of {', '.join(TASKS)}")
         if self.targets.shape != (n, c):
             raise DataError(f"data set {self.name}: targets are {self.targets.shape}, expected {(n, c)}")
-        for what, values in (("images", self.images), ("patients", self.patients), ("splits", self.splits)):
+        given = {"images": self.images, "patients": self.patients, "splits": self.splits}
+        for what, values in (given | {f"values of {name!r}": column for name, column in self.columns.items()}).items():
             if values is not None and len(values) != n:
                 raise DataError(f"data set {self.name}: {len(values)} {what} for {n} ids")
 
@@ -118,6 +122,7 @@ class ImageDataset(Generic[ImagesT]):
             targets=self.targets[index],
             patients=None if self.patients is None else self.patients[index],
             splits=None if self.splits is None else self.splits[index],
+            columns={name: column[index] for name, column in self.columns.items()},
         )
 
     def aligned(self, classes: Sequence[str]) -> ImageDataset[ImagesT]:
@@ -233,6 +238,7 @@ class ImageDataset(Generic[ImagesT]):
             self.skipped,
             self.unreadable,
             self.reading,
+            self.columns,
         )
 
 

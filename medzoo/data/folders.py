@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medzoo.core.errors import DataError
+from medzoo.data.columns import columns_of_folder, named_columns
 from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.duplicates import contradictions
 from medzoo.data.folder_layout import read_layout
@@ -24,6 +25,7 @@ def read_folder(
     label_separator: str | None = None,
     uncertain: str | None = None,
     skip_unreadable: bool = False,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read a folder of class folders, with the data set's own split where folders are named like splits.
 
@@ -41,6 +43,8 @@ def read_folder(
         uncertain: As in ``read_table``, for a folder named ``-1``.
         skip_unreadable: Leave out folders that cannot be opened and images that cannot be read, with a note; else
             they are an error.
+        columns: Further columns that are to travel with the images, such as ``["sex", "age"]``, from a table in the
+            folder itself (``metadata.csv``, TSV or Parquet) with a column of paths or file names.
 
     Returns:
         A data set named after the folder; classes in alphabetical (integers: numerical) order.
@@ -96,6 +100,8 @@ def read_folder(
         "uncertain": len(paths) - len(labels.rows),
     }
     ids = tuple(paths[i] for i in labels.rows)
+    wanted = named_columns(columns)
+    further, read = columns_of_folder(root, ids, wanted) if wanted else ({}, ())
     return ImageDataset(
         name=root.resolve().name,
         images=Files(root, ids),
@@ -104,8 +110,9 @@ def read_folder(
         classes=labels.classes,
         task=labels.task,
         splits=splits[labels.rows] if any(splits) else None,
-        notes=tuple(notes),
+        notes=(*notes, *read),
         skipped={name: count for name, count in skipped.items() if count},
         unreadable=found.unreadable,
         reading=ReadOptions(skip_unreadable=skip_unreadable),
+        columns=further,
     )

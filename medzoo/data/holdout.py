@@ -44,7 +44,7 @@ def open_validation(validation: Any, data: ImageDataset[Images], task: str | Non
         return None if validation is None else float(validation)
     mask = _mask(validation)
     if mask is None:
-        return open_dataset(validation, task or data.task, data.classes, data.reading)
+        return open_dataset(validation, task or data.task, data.classes, data.reading, tuple(data.columns))
     if mask.shape != (len(data),):
         raise DataError(f"the validation mask has shape {mask.shape}, the data set {len(data)} images")
     return mask
@@ -249,6 +249,7 @@ def _join(train: Examples, valid: Examples) -> tuple[Examples, NDArray[np.bool_]
         ids=train.ids + valid.ids,
         patients=patients,
         notes=tuple(dict.fromkeys(train.notes + valid.notes)),
+        columns={name: np.concatenate([column, valid.columns[name]]) for name, column in train.columns.items()},
         splits=None,
     )
     return both, np.arange(len(both)) >= len(train)

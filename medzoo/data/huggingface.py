@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 from medzoo.data.class_labels import Labels
+from medzoo.data.columns import named_columns, read_columns
 from medzoo.data.dataset import ImageDataset, Lazy
 from medzoo.data.labels import as_text, column_labels, marks, read_labels
 from medzoo.data.normalize import clean
@@ -38,6 +39,7 @@ def read_dataset(
     classes: Sequence[str] | None = None,
     label_separator: str | None = None,
     uncertain: str | None = None,
+    columns: Sequence[str] = (),
 ) -> ImageDataset[Sequence[Any]]:
     """Read a Hugging Face data set, for any function that takes data (which takes the data set itself too).
 
@@ -52,6 +54,7 @@ def read_dataset(
         classes: As in ``read_table``; the names of a ``ClassLabel`` are known.
         label_separator: As in ``read_table``.
         uncertain: As in ``read_table``.
+        columns: As in ``read_table``.
 
     Returns:
         The labels, and the images as they are stored, each read when it is asked for.
@@ -70,17 +73,19 @@ def read_dataset(
     features, name = first.features, _name(first)
     image = image or _only_image(features)
     several = label is not None and not isinstance(label, str)
-    columns = list(label or ()) if several else [str(label or _label_column(features))]
+    labels = list(label or ()) if several else [str(label or _label_column(features))]
+    further = named_columns(columns)
     patient = matching_column(features, PATIENTS) if patient is None else patient
     found_split = matching_column(features, SPLIT_COLUMNS) if split is None and len(parts) == 1 else split
-    check_columns(name, features, {"image": [image], "label": columns, "patient": [patient], "split": [found_split]})
+    used = {"image": [image], "label": labels, "patient": [patient], "split": [found_split], "columns": further}
+    check_columns(name, features, used)
     if several:
-        texts = {column: [as_text(value) for value in _values(parts, column)] for column in columns}
+        texts = {column: [as_text(value) for value in _values(parts, column)] for column in labels}
         found = marks(name, texts, task, uncertain=uncertain)
     else:
-        values = list(_values(parts, columns[0]))
+        values = list(_values(parts, labels[0]))
         options = {"label_separator": label_separator, "uncertain": uncertain}
-        found = _labels(name, features[columns[0]], values, task, classes, options)
+        found = _labels(name, features[labels[0]], values, task, classes, options)
     splits = [split_of(part) for part, rows in parts.items() for _ in range(len(rows))]
     own = np.array(splits) if any(splits) else None
     note: tuple[str, ...] = ()
@@ -90,6 +95,8 @@ def read_dataset(
     if patient:
         patients, joined = one_patient_form([clean(as_text(value)) for value in _values(parts, patient)])
         note = (*note, *joined)
+    others, joined = read_columns({column: _named_values(parts, features[column], column) for column in further})
+    note = (*note, *joined)
     ids = tuple(f"{part}/{i}" if part else str(i) for part, rows in parts.items() for i in range(len(rows)))
     images: Sequence[Any] = _Images(list(parts.values()), image)
     kept = found.rows
@@ -103,6 +110,7 @@ def read_dataset(
         None if patients is None else patients[kept],
         None if own is None else own[kept],
         (*found.notes, *note),
+        columns={column: values[kept] for column, values in others.items()},
     )
 
 
@@ -163,6 +171,12 @@ def _kind(feature: Any) -> str:
 def _values(parts: Mapping[Any, Any], column: str) -> Iterator[Any]:
     for part in parts.values():
         yield from part.with_format(None)[column]
+
+
+def _named_values(parts: Mapping[Any, Any], feature: Any, column: str) -> list[Any]:
+    """The values of a column; of a ``ClassLabel`` the names."""
+    names, values = getattr(feature, "names", None), list(_values(parts, column))
+    return [names[value] if value is not None and value >= 0 else None for value in values] if names else values
 
 
 def _only_image(features: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
 from medzoo.data import image_buffer
+from medzoo.data.columns import WantedColumns, check_present, named_columns, read_columns
 from medzoo.data.dataset import Files, ImageDataset, Lazy, OtherT, unreadable
 from medzoo.data.decoding import UNREADABLE, Images
 from medzoo.data.folders import read_folder
@@ -27,7 +28,11 @@ from medzoo.data.tables import read_table
 
 
 def open_dataset(
-    data: Any, task: str | None = None, classes: Sequence[str] | None = None, reading: ReadOptions = DEFAULT
+    data: Any,
+    task: str | None = None,
+    classes: Sequence[str] | None = None,
+    reading: ReadOptions = DEFAULT,
+    columns: WantedColumns = (),
 ) -> ImageDataset[Images]:
     """Open a data set of any of the forms a user may have: its labels are read, its images are not decoded.
 
@@ -40,6 +45,8 @@ def open_dataset(
         task: Says what the labels are where they do not tell: ``ordinal`` for grades.
         classes: All classes, in their order, where a model or other data says so already; some may have no image.
         reading: How the images are read; by default as an ``ImageDataset`` says, if it is one.
+        columns: Further columns that are to travel with the images: names of the table's (of a folder's: those of a
+            table in it), or a mapping from names to N values in the order of the images.
 
     Returns:
         The data set; its ``decode(geometry)`` returns it with decoded images.
@@ -55,15 +62,17 @@ def open_dataset(
     """
     check_task(task)
     found: ImageDataset[Images]
+    names = () if isinstance(columns, Mapping) else named_columns(columns)
+    common: dict[str, Any] = {"task": task, "classes": classes, "columns": names}
     if isinstance(data, ImageDataset):
         found = data
     elif isinstance(data, (str, Path)):
         read = read_table if _is_table(data) else read_folder
-        found = read(data, task=task, classes=classes, skip_unreadable=reading.skip_unreadable)
+        found = read(data, **common, skip_unreadable=reading.skip_unreadable)
     elif isinstance(data, pd.DataFrame):
-        found = read_table(data, task=task, classes=classes, skip_unreadable=reading.skip_unreadable)
+        found = read_table(data, **common, skip_unreadable=reading.skip_unreadable)
     elif is_dataset(data):
-        found = read_dataset(data, task=task, classes=classes)
+        found = read_dataset(data, **common)
     elif isinstance(data, tuple) and len(data) == 2:
         found = _pair(*data, task, classes)
     elif _is_sequence(data):
@@ -74,7 +83,12 @@ def open_dataset(
             "Parquet table, a torch or Hugging Face Dataset, or a pair (images, labels)"
         )
     found = found if reading == DEFAULT else replace(found, reading=reading)
-    return found if classes is None else found.aligned(classes)
+    found = found if classes is None else found.aligned(classes)
+    if isinstance(columns, Mapping):
+        further, notes = read_columns(columns)
+        return replace(found, columns={**found.columns, **further}, notes=(*found.notes, *notes))
+    check_present(found.name, found.columns, names)
+    return found
 
 
 def open_images(data: Any, reading: ReadOptions = DEFAULT) -> ImageDataset[Images]:

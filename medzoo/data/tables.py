@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
+from medzoo.data.columns import named_columns, read_columns
 from medzoo.data.dataset import Files, ImageDataset, Records
 from medzoo.data.duplicates import contradictions
 from medzoo.data.labels import column_labels, marks
@@ -40,6 +41,7 @@ def read_table(
     label_separator: str | None = None,
     uncertain: str | None = None,
     skip_unreadable: bool = False,
+    columns: Sequence[str] = (),
 ) -> Records:
     """Read a CSV, TSV or Parquet table of images, or a pandas frame, for any function that takes data.
 
@@ -61,6 +63,7 @@ def read_table(
         uncertain: What -1 means (CheXpert's "uncertain"): ``"one"``, ``"zero"`` or ``"ignore"`` (not labelled).
         skip_unreadable: Leave out lines whose image is not on disk or cannot be read, with a note; else they are an
             error.
+        columns: Further columns that are to travel with the images, such as ``["sex", "age", "site"]``.
 
     Returns:
         A data set named after the table, sorted by path.
@@ -77,15 +80,16 @@ def read_table(
     """
     frame = isinstance(file, pd.DataFrame)
     cells = read_cells(file if isinstance(file, pd.DataFrame) else Path(file))
-    where, columns = cells.name, cells.columns
+    where, known, further = cells.name, cells.columns, named_columns(columns)
     if root is None:
         root = Path() if isinstance(file, pd.DataFrame) else Path(file).parent
     root = Path(root)
     labels = [label] if isinstance(label, str) else list(label)
-    patient = matching_column(columns, PATIENTS) if patient is None else patient
-    found_split = matching_column(columns, SPLIT_COLUMNS) if split is None else split
-    check_columns(where, columns, {"path": [path], "label": labels, "patient": [patient], "split": [found_split]})
-    texts = {name: columns[name] for name in dict.fromkeys((path, *labels, patient, found_split)) if name}
+    patient = matching_column(known, PATIENTS) if patient is None else patient
+    found_split = matching_column(known, SPLIT_COLUMNS) if split is None else split
+    used = {"path": [path], "label": labels, "patient": [patient], "split": [found_split], "columns": further}
+    check_columns(where, known, used)
+    texts = {name: known[name] for name in dict.fromkeys((path, *labels, patient, found_split, *further)) if name}
     if not len(texts[path]):
         raise DataError(f"{where} lists no image; expected one line an image")
     files = find_files(where, texts[path], root, cells.at, skip_unreadable)
@@ -109,6 +113,8 @@ def read_table(
     paths = [paths[i] for i in found.rows]
     patients, notes = one_patient_form(column(patient)) if patient else (None, ())
     splits, note = own_splits(where, column(found_split), split is not None, at) if found_split else (None, ())
+    others, joined = read_columns({name: column(name) for name in further})
+    note = (*note, *joined)
     if found.task != "multilabel":
         note = (*note, *contradictions(where, root, paths, found.targets))
     if files.missing:
@@ -131,6 +137,7 @@ def read_table(
         skipped={name: count for name, count in skipped.items() if count},
         unreadable=tuple(files.missing),
         reading=ReadOptions(skip_unreadable=skip_unreadable),
+        columns={name: column[found.rows] for name, column in others.items()},
     )
 
 

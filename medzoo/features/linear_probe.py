@@ -58,6 +58,7 @@ def fit_probe(
     groups: Groups | None = None,
     class_weights: NDArray[np.float32] | None = None,
     seed: int = 0,
+    strata: NDArray[Any] | None = None,
 ) -> LinearProbe:
     """Fit a linear layer: logistic regression with an L2 penalty chosen by cross-validation within the images.
 
@@ -72,6 +73,7 @@ def fit_probe(
         groups: N group ids (patients), never divided by the inner cross-validation; ``None``: each image is its own.
         class_weights: ``float32 [C]``, how much an image of each class counts; not for ``multilabel``.
         seed: Seed of the inner folds.
+        strata: ``[N, S]`` one-hot or multi-hot, what the folds spread evenly; by default the targets.
 
     Returns:
         The probe. A class without images is never predicted; a label that all or no images have gets their share as
@@ -93,14 +95,15 @@ def fit_probe(
         the penalty chosen on held-out images).
     """
     groups = _checked(features, targets, task, groups, class_weights)
+    strata = targets if strata is None else strata
     if task != "multilabel":
         labelled = ~np.isnan(targets).any(1)
-        features, targets, groups = features[labelled], targets[labelled], groups[labelled]
+        features, targets, groups, strata = (some[labelled] for some in (features, targets, groups, strata))
     if not len(features) or np.isnan(targets).all():
         raise DataError("no image is labelled; a probe needs at least two images of different classes")
     scaler = StandardScaler()
     rows, axes = _rotated(scaler.fit_transform(features.astype(np.float64)))
-    c = _choose_penalty(rows, targets, task, groups, class_weights, seed)
+    c = _choose_penalty(rows, targets, task, groups, class_weights, seed, strata)
     weight, bias = _PenaltyPath(rows, targets, task, class_weights).fit(c)
     weight = (weight if axes is None else weight @ axes) / scaler.scale_
     return LinearProbe(weight.astype(np.float32), (bias - weight @ scaler.mean_).astype(np.float32), c, task)
@@ -115,6 +118,7 @@ def cross_probe(
     seed: int = 0,
     *,
     class_weights: NDArray[np.float32] | None = None,
+    strata: NDArray[Any] | None = None,
 ) -> NDArray[np.float32]:
     """Predict every image by a probe fitted without the images of its patient.
 
@@ -127,6 +131,7 @@ def cross_probe(
         seed: Which folds; they depend on the labels and groups and not on the features, so that two weights are
             compared on the same ones.
         class_weights: As for :func:`fit_probe`.
+        strata: As for :func:`fit_probe`.
 
     Returns:
         ``float32 [N, C]`` out-of-fold probabilities.
@@ -142,12 +147,19 @@ def cross_probe(
         True
     """
     ids = _checked(features, targets, task, groups, class_weights)
-    fold = fold_of(targets, ids, folds, seed)
+    strata = targets if strata is None else strata
+    fold = fold_of(strata, ids, folds, seed)
     found = np.empty(targets.shape, np.float32)
     for number in range(folds):
         held_out = fold == number
         probe = fit_probe(
-            features[~held_out], targets[~held_out], task, groups=ids[~held_out], class_weights=class_weights, seed=seed
+            features[~held_out],
+            targets[~held_out],
+            task,
+            groups=ids[~held_out],
+            class_weights=class_weights,
+            seed=seed,
+            strata=strata[~held_out],
         )
         found[held_out] = probe.probabilities(features[held_out])
     return found
@@ -193,12 +205,13 @@ def _choose_penalty(
     groups: NDArray[Any],
     class_weights: NDArray[np.float32] | None,
     seed: int,
+    strata: NDArray[Any],
 ) -> float:
     """Return the penalty with the smallest log loss on held-out groups; the search ends where it grows."""
     folds = min(INNER_FOLDS, len(np.unique(groups)))
     if folds < 2:
         return _DEFAULT_C
-    fold = fold_of(targets, groups, folds, seed)
+    fold = fold_of(strata, groups, folds, seed)
     parts = [fold == number for number in range(folds)]
     paths = [_PenaltyPath(rows[~held_out], targets[~held_out], task, class_weights) for held_out in parts]
     best, least = C_GRID[0], np.inf
