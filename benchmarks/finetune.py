@@ -52,7 +52,8 @@ from torchvision.datasets import ImageFolder
 import medzoo
 from medzoo.core.atomic import write_json
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD
-from medzoo.engine.runtime import best_device, seeded, tuned_kernels
+from medzoo.engine.devices import best_device
+from medzoo.engine.runtime import seeded, tuned_kernels
 from medzoo.models.saving import config_of, save_model
 from medzoo.zoo.bundle import CONFIG
 from training.standins.drawing import draw_tissue

@@ -40,10 +40,11 @@ from torchvision.datasets import ImageFolder
 
 from medzoo.data.input_spec import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.loop import fit, make_optimizer
 from medzoo.engine.losses import make_loss
-from medzoo.engine.runtime import Execution, best_device, flush_denormals, tuned_kernels
+from medzoo.engine.runtime import Execution, flush_denormals, tuned_kernels
 from medzoo.engine.sampling import Sampler
 from medzoo.engine.schedule import TrainingConfig
 

@@ -124,7 +124,7 @@ def test_no_module_imports_itself_in_a_circle_not_even_inside_functions() -> Non
 def test_imports_inside_functions_live_in_the_command_lines_and_the_store() -> None:
     # Third-party ones count as well: a module says on top what it needs. Optional ones may be missing, and an image is
     # read without torch.
-    optional = {"pydicom", "pynvml", "tensorboard", "pyarrow", "xlrd", "onnx", "onnxruntime", "onnxscript", "torch"}
+    optional = {"pydicom", "pynvml", "pyarrow", "xlrd", "onnx", "onnxruntime", "onnxscript", "torch"}
     optional |= {"distributed"}
     wrong = {
         name: sorted(one.module for one in imports if one.local and one.module.split(".")[0] not in optional)

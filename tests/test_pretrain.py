@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -233,12 +232,12 @@ def test_too_few_images_for_batch_normalisation_are_said(drawings: Path, tmp_pat
         pretrain(NAME, drawings / "data", tmp_path / "work", options)
 
 
-def test_tensorboard_that_is_not_installed_is_said_before_anything_is_done(
+def test_a_tracker_that_is_not_installed_is_said_before_anything_is_done(
     drawings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(RunError, match="pip install tensorboard"):
-        pretrain(NAME, drawings / "data", tmp_path / "work", replace(SMALL, tensorboard=True))
+    monkeypatch.setattr("medzoo.engine.tracking.find_spec", lambda name: None)
+    with pytest.raises(RunError, match="pip install wandb"):
+        pretrain(NAME, drawings / "data", tmp_path / "work", replace(SMALL, log_with="wandb"))
     assert not (tmp_path / "work").exists()
 
 

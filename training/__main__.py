@@ -11,7 +11,18 @@ from medzoo.cli.app import new_app, run
 from training.commands import cards, publishing
 from training.commands import data as data_commands
 from training.commands import study as study_command
-from training.commands.options import DataFolder, Device, ImageNet, Limit, Partial, Rejected, Size, Work, existing
+from training.commands.options import (
+    DataFolder,
+    Device,
+    ImageNet,
+    Limit,
+    LogWith,
+    Partial,
+    Rejected,
+    Size,
+    Work,
+    existing,
+)
 
 app = new_app("Make, check and publish the weights of medzoo, and run its study.")
 
@@ -50,7 +61,7 @@ def pretrain(
     max_rejected: Rejected = 0,
     seed: Annotated[int, typer.Option(help="Split, initial values, order, augmentation.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's event files too.")] = False,
+    log_with: LogWith = None,
     checkpoint_every: Annotated[float, typer.Option(help="Seconds between two checkpoints.")] = 300.0,
     device: Device = None,
     precision: Annotated[str | None, typer.Option(help="bf16 or fp32.", show_default="bf16 if supported")] = None,
@@ -82,7 +93,7 @@ def pretrain(
             random=random,
             seed=seed,
             restart=restart,
-            tensorboard=tensorboard,
+            log_with=log_with,
             checkpoint_every=checkpoint_every,
             execution=Execution(device, precision, compile_network),
         ),

@@ -26,8 +26,9 @@ from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader
-from medzoo.engine.runtime import best_device, flush_denormals
+from medzoo.engine.runtime import flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, ModelInfo
 
@@ -74,7 +75,7 @@ def analyze(
         image_size: Another input size than that of ``after``, in pixels.
         seed: Orders of tiles, folds of the probe, bootstrap.
         batch_size: Images at a time, at least 2.
-        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         zoo: As in ``create_model``.
 
     Returns:

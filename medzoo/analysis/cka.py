@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from medzoo.core.errors import DataError
+from medzoo.engine.devices import to_float64
 
 MIN_IMAGES = 4  # the unbiased estimator divides by n (n - 3)
 
@@ -84,7 +85,7 @@ class LinearCKA:
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add a batch of ``[b, p]`` and ``[b, q]`` features of the same images."""
-        x, y = x.double(), y.double()
+        x, y = to_float64(x), to_float64(y)
         # A shift changes nothing but rounding: far from 0, features would lose the digits in which they vary.
         if self._centres is None:
             self._centres = x.mean(0), y.mean(0)

@@ -108,7 +108,7 @@ def _norms(names: Iterable[str], first: dict[str, Tensor], second: dict[str, Ten
     """Return the L2 norm of the change of some tensors, and that of their values before."""
     change = size = 0.0
     for name in names:
-        old = first[name].double().cpu()
-        change += float((second[name].double().cpu() - old).square().sum())
+        old = first[name].cpu().double()
+        change += float((second[name].cpu().double() - old).square().sum())
         size += float(old.square().sum())
     return change**0.5, size**0.5

@@ -14,6 +14,7 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    LogWith,
     MaxPixels,
     Page,
     PathColumn,
@@ -72,6 +73,7 @@ def compare(
     jobs: Annotated[int, typer.Option(help="Runs in parallel, in processes of this machine.")] = 1,
     scheduler: Scheduler = None,
     device: Device = None,
+    log_with: LogWith = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
@@ -111,6 +113,7 @@ def compare(
             jobs=jobs,
             scheduler=scheduler,
             device=device,
+            log_with=log_with,
             page=page,
             max_pixels=max_pixels,
             skip_unreadable=skip_unreadable,

@@ -15,6 +15,7 @@ from medzoo.cli.options import (
     Json,
     LabelColumns,
     LabelSeparator,
+    LogWith,
     MaxPixels,
     Page,
     PathColumn,
@@ -88,6 +89,7 @@ def finetune(
         bool, typer.Option("--exclude-seen", help="Leave out images and patients that were part of pretraining.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the same interrupted command.")] = False,
+    log_with: LogWith = None,
     zoo: Zoo = None,
     as_json: Json = False,
 ) -> None:
@@ -135,6 +137,7 @@ def finetune(
                 exclude_seen=exclude_seen,
                 checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
                 resume=resume,
+                log_with=log_with,
             )
     except Stopped:
         if out is not None:

@@ -21,7 +21,19 @@ Names = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[int | None, typer.Option(help="Input size in pixels.", show_default="that of the weights")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU if available")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="cpu, cuda (ROCm too), mps, xpu, or cuda:1 for a second GPU; any other word lists what this machine has.",
+        show_default="the accelerator, if any",
+    ),
+]
+LogWith = Annotated[
+    str | None,
+    typer.Option(
+        help="Log every epoch to tensorboard, wandb or mlflow; the package must be installed.", show_default="none"
+    ),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(help="Workers of a Dask cluster: tcp://HOST:PORT, or local:N.", show_default="none: this process"),

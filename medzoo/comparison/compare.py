@@ -26,6 +26,7 @@ from medzoo.data.opening import open_dataset
 from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
 from medzoo.data.read_options import ReadOptions
+from medzoo.engine.tracking import Tracking
 from medzoo.finetuning.finetune import finetune
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL
@@ -47,7 +48,7 @@ _OURS = {
     "exclude_seen",
     "positive",
 }
-_OURS |= {"checkpoints", "resume", "page", "max_pixels", "skip_unreadable"}
+_OURS |= {"log_with", "checkpoints", "resume", "page", "max_pixels", "skip_unreadable"}
 
 
 def compare(
@@ -67,6 +68,7 @@ def compare(
     jobs: int = 1,
     scheduler: Any = None,
     device: str | None = None,
+    log_with: str | None = None,
     page: int | None = None,
     max_pixels: int | None = None,
     skip_unreadable: bool = False,
@@ -99,7 +101,9 @@ def compare(
         scheduler: Workers of a Dask cluster instead: ``"tcp://HOST:PORT"``, ``"local:N"`` (N processes of this machine;
             a script then needs ``if __name__ == "__main__":``) or a ``distributed.Client``. The weights must lie on a
             file system that all workers share.
-        device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
+        log_with: As in ``finetune``: each run has a log of its own; those of a comparison are one group. Runs that were
+            done before are not logged again.
         page: As in ``finetune``.
         max_pixels: As in ``finetune``.
         skip_unreadable: As in ``finetune``.
@@ -122,10 +126,11 @@ def compare(
     strategies = [strategies] if isinstance(strategies, str) else list(strategies)
     weights = [weights] if isinstance(weights, (str, Path)) else weights
     _check(options, strategies)
+    tracking = Tracking.of(log_with)  # the package may be missing
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
     with connect(scheduler) as cluster:  # before the work: it may not answer
-        workers = Workers(jobs, device, cluster)
+        workers = Workers(jobs, device, cluster, tracking)
         groups, notes = by_preparation(compared, image_size)
         dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
         overview = announce(dataset)

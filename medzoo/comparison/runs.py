@@ -18,6 +18,7 @@ from medzoo.comparison.protocol import Fold
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.engine.interrupts import Stopped
+from medzoo.engine.tracking import Tracking
 from medzoo.finetuning.finetune import finetune
 
 DONE, FAILED = "done", "failed"
@@ -97,13 +98,16 @@ class Run:
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def execute(run: Run, examples: Examples, device: str | None = None) -> dict[str, Any]:
+def execute(
+    run: Run, examples: Examples, device: str | None = None, tracking: Tracking | None = None
+) -> dict[str, Any]:
     """Fine-tune and measure; an error becomes part of the record.
 
     Args:
         run: The run.
         examples: The whole data set.
         device: As in ``compare``.
+        tracking: Where it is logged.
 
     Returns:
         The run's record for JSON: its description, ``status``, and either ``error`` or the outcome: ``probabilities``
@@ -114,7 +118,7 @@ def execute(run: Run, examples: Examples, device: str | None = None) -> dict[str
     """
     started = time.perf_counter()
     try:
-        found = _outcome(run, examples, device)
+        found = _outcome(run, examples, device, tracking and _tracking_of(run, tracking))
     except Stopped:  # stops the whole comparison
         raise
     # An error of one run must not stop the others; it is recorded and reported.
@@ -134,7 +138,14 @@ def _head(run: Run) -> dict[str, Any]:
     return {**head, **run.describe()}
 
 
-def _outcome(run: Run, examples: Examples, device: str | None) -> dict[str, Any]:
+def _tracking_of(run: Run, tracking: Tracking) -> Tracking:
+    """Return where a run is logged: with its arm and split in name and configuration."""
+    split, share = run.split, "" if run.split.fraction == 1 else f"-{run.split.fraction:g}"
+    name = f"{run.weights.name}-{run.data}-{run.strategy}-seed{split.repeat}-fold{split.fold}{share}"
+    return replace(tracking, name=name, group=f"compare-{run.data}", config={"run": _head(run)})
+
+
+def _outcome(run: Run, examples: Examples, device: str | None, tracking: Tracking | None) -> dict[str, Any]:
     rows = np.sort(np.concatenate([run.split.train, run.split.test]))
     mine = examples if len(rows) == len(examples) else examples.take(rows)
     mine = replace(mine, splits=None)  # the data's own split is not used
@@ -147,6 +158,7 @@ def _outcome(run: Run, examples: Examples, device: str | None) -> dict[str, Any]
         image_size=run.image_size,
         seed=run.seed,
         device=device,
+        log_with=tracking,
         positive=(run.positive or examples.classes[-1]) if examples.task == "binary" else None,
         **run.options,
     )

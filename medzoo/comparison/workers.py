@@ -20,7 +20,8 @@ from medzoo.core.errors import RunError
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.data.sharing import Shared, files_of, opened, shareable
-from medzoo.engine.runtime import best_device
+from medzoo.engine.devices import best_device
+from medzoo.engine.tracking import Tracking
 
 # Called with each run's record as soon as it is finished.
 OnResult = Callable[[dict[str, Any]], None]
@@ -31,15 +32,17 @@ class Workers:
     """Parallel workers.
 
     Attributes:
-        jobs: Processes of this machine, each with a run at a time. Several on one GPU share it, and each may use its
-            part of the memory.
-        device: ``"cpu"`` or ``"cuda"``; default a GPU where there is one. Several GPUs are taken in turn.
+        jobs: Processes of this machine, each with a run at a time. Several on one GPU share it; on one of
+            CUDA's, each may use its part of the memory.
+        device: As in ``medzoo.engine.devices.best_device``. Several GPUs are taken in turn.
         cluster: The workers of a Dask cluster instead.
+        tracking: Where each run is logged.
     """
 
     jobs: int = 1
     device: str | None = None
     cluster: Cluster | None = None
+    tracking: Tracking | None = None
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -50,9 +53,9 @@ class Workers:
     def device_of(self, number: int) -> str | None:
         """Return the device of run ``number``: GPUs in turn, unless one is named."""
         where = best_device(self.device)
-        if where.type != "cuda" or where.index is not None or torch.cuda.device_count() < 2:
+        if where.type == "cpu" or where.index is not None or torch.accelerator.device_count() < 2:
             return self.device
-        return f"cuda:{number % torch.cuda.device_count()}"
+        return f"{where.type}:{number % torch.accelerator.device_count()}"
 
 
 def run_all(
@@ -90,31 +93,34 @@ def _kept(file: Path) -> Any:
 
 def _run(runs: Sequence[Run], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
     if workers.cluster is not None:
-        return _on_cluster(runs, examples, workers.cluster, workers.device)
+        return _on_cluster(runs, examples, workers.cluster, workers.device, workers.tracking)
     if workers.jobs == 1 or len(runs) < 2:
-        return (execute(run, examples, workers.device_of(number)) for number, run in enumerate(runs))
+        return (execute(run, examples, workers.device_of(number), workers.tracking) for number, run in enumerate(runs))
     return _side_by_side(runs, examples, workers)
 
 
 def _on_cluster(
-    runs: Sequence[Run], examples: Examples, cluster: Cluster, device: str | None
+    runs: Sequence[Run], examples: Examples, cluster: Cluster, device: str | None, tracking: Tracking | None
 ) -> Iterator[dict[str, Any]]:
     """Run on a Dask cluster: the images go to each worker once, or by the name of their file."""
     if not runs:
         return
     shared = shareable(examples, cluster)
     paths = (*files_of(shared), *{run.weights.folder.absolute(): None for run in runs})
-    tasks = [(replace(run, weights=replace(run.weights, folder=run.weights.folder.absolute())), device) for run in runs]
+    tasks = [
+        (replace(run, weights=replace(run.weights, folder=run.weights.folder.absolute())), device, tracking)
+        for run in runs
+    ]
     with bar(f"comparing on {examples.name}", len(runs), "runs") as advance:
         for number, found in cluster.run(_run_on_worker, tasks, shared, paths=paths, gpus=device != "cpu"):
             yield failure(runs[number], str(found)) if isinstance(found, Exception) else found
             advance(1, runs[number].weights.name)
 
 
-def _run_on_worker(task: tuple[Run, str | None], shared: Shared) -> dict[str, Any]:
-    run, device = task
+def _run_on_worker(task: tuple[Run, str | None, Tracking | None], shared: Shared) -> dict[str, Any]:
+    run, device, tracking = task
     torch.set_num_threads(worker_threads())
-    return execute(run, opened(shared), device)
+    return execute(run, opened(shared), device, tracking)
 
 
 def _side_by_side(runs: Sequence[Run], examples: Examples, workers: Workers) -> Iterator[dict[str, Any]]:
@@ -137,14 +143,14 @@ def _elsewhere(runs: Sequence[Run], examples: Examples, workers: Workers) -> Any
     # Two at least: joblib runs a single job in this process, which must survive a killed one.
     parallel = Parallel(n_jobs=max(2, workers.jobs), return_as="generator_unordered")
     return parallel(
-        delayed(_run_elsewhere)(run, examples, workers.device_of(number), threads, workers.jobs)
+        delayed(_run_elsewhere)(run, examples, workers.device_of(number), threads, workers)
         for number, run in enumerate(runs)
     )
 
 
-def _run_elsewhere(run: Run, examples: Examples, device: str | None, threads: int, jobs: int) -> dict[str, Any]:
+def _run_elsewhere(run: Run, examples: Examples, device: str | None, threads: int, workers: Workers) -> dict[str, Any]:
     torch.set_num_threads(threads)  # several jobs must not oversubscribe the cores
     where = best_device(device)
     if where.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(1 / jobs, where)
-    return execute(run, examples, device)
+        torch.cuda.set_per_process_memory_fraction(1 / workers.jobs, where)
+    return execute(run, examples, device, workers.tracking)

@@ -141,15 +141,28 @@ def augment_batch(images: Tensor, augment: Augment, draws: Tensor) -> Tensor:
     if augment.degrees or augment.zoom or augment.shift:
         angle = span[:, _ANGLE] * math.radians(augment.degrees)
         scale = 1 / (1 + span[:, _ZOOM] * augment.zoom)
-        shift = span[:, [_SHIFT_X, _SHIFT_Y]] * 2 * augment.shift
+        shift = torch.stack([span[:, _SHIFT_X], span[:, _SHIFT_Y]], 1) * 2 * augment.shift
         grid = _affine_grid(angle, scale, shift, images.shape[2], images.shape[3])
-        images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        images = _sample(images, grid)
     if augment.brightness or augment.contrast:
         gain = (1 + span[:, _CONTRAST] * augment.contrast).view(-1, 1, 1, 1)
         offset = (span[:, _BRIGHTNESS] * augment.brightness).view(-1, 1, 1, 1)
         mean = images.mean((1, 2, 3), keepdim=True)
         images = ((images - mean) * gain + mean + offset).clamp_(0, 1)
     return images
+
+
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
+    """Sample images bilinearly at a grid, with their border's values outside."""
+    if images.device.type != "mps":
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(images, clamp_to_border(grid, *images.shape[2:]), align_corners=False)
+
+
+def clamp_to_border(grid: Tensor, height: int, width: int) -> Tensor:
+    """Return a grid whose points outside lie on the border: torch has border padding on Apple's GPUs from 2.13 on."""
+    ends = grid.new_tensor([1 - 1 / width, 1 - 1 / height])
+    return torch.minimum(torch.maximum(grid, -ends), ends)
 
 
 def _affine_grid(angle: Tensor, scale: Tensor, shift: Tensor, height: int, width: int) -> Tensor:

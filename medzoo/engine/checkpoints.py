@@ -17,6 +17,7 @@ from torch import nn
 
 from medzoo.core.atomic import replacing_file
 from medzoo.core.errors import RunError
+from medzoo.engine.devices import rng_state, set_rng_state
 
 KEPT = 2
 # What torch raises on a file that is cut, empty, of other content or a folder.
@@ -107,7 +108,7 @@ class Checkpoints:
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "rng": torch.random.get_rng_state(),
-            "rng_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "rng_accelerator": rng_state(),
             "run": json.dumps({"position": vars(progress), "settings": self.settings, "used": used}),
         }
         path = self.folder / f"at-{progress.epoch:05d}-{progress.step:08d}.pt"
@@ -146,8 +147,7 @@ class Checkpoints:
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             torch.random.set_rng_state(state["rng"])
-            if state["rng_cuda"] is not None and torch.cuda.is_available():
-                torch.cuda.set_rng_state(state["rng_cuda"])
+            set_rng_state(state["rng_accelerator"])
             if self.meter:
                 self.meter.resume_from(run["used"])
             return TrainingProgress(**run["position"])

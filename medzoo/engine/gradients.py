@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from medzoo.core.errors import RunError
 from medzoo.core.progress import say
+from medzoo.engine.devices import empty_cache, is_out_of_memory
 from medzoo.engine.losses import Loss
 from medzoo.engine.runtime import BatchNormStatistics, Runtime
 from medzoo.engine.sampling import BatchIndices
@@ -76,8 +77,8 @@ class GradientAccumulator:
             self.statistics.begin_step()
             try:
                 return self._over_chunks(draw, images)
-            except torch.OutOfMemoryError:
-                if self.runtime.num_processes > 1:
+            except RuntimeError as error:
+                if self.runtime.num_processes > 1 or not is_out_of_memory(error):
                     raise  # the others wait for this process's gradients and know nothing of another division
             # Here the exception is gone, and with it what its traceback kept in memory.
             self._make_room(len(draw))
@@ -107,8 +108,7 @@ class GradientAccumulator:
     def _make_room(self, images: int) -> None:
         self.statistics.undo()
         self.model.zero_grad(set_to_none=True)
-        if self.runtime.device.type == "cuda":
-            torch.cuda.empty_cache()
+        empty_cache(self.runtime.device)
         before, self.chunks = self.chunks, min(self.chunks * 2, self.smallest // 2)
         if self.chunks <= before:
             raise RunError(

@@ -14,6 +14,7 @@ from torch import Tensor
 from medzoo.core.errors import DataError, InputError
 from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import Augment, augment_batch, crop, uniform
+from medzoo.engine.devices import empty_cache, is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ class BatchSource(Protocol):
     """A source of batches: numbered images, or their features.
 
     Attributes:
+        device: Where batches are made.
         in_memory: True where a batch is made without reading files; else batches are read ahead.
     """
 
+    device: torch.device
     in_memory: bool
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
@@ -77,7 +80,8 @@ class Loader:
         self.augments = [part.augment for part in parts]
         if resident is None:
             resident = _fits_on(sum(part.images.nbytes for part in parts), self.device)
-        self.in_memory = resident or self.device.type == "cpu"
+        # Apple's GPU is used by one thread alone, which reads ahead no more than the CPU does.
+        self.in_memory = resident or self.device.type in ("cpu", "mps")
         home = self.device if resident else torch.device("cpu")
         self.images = [torch.from_numpy(part.images).to(home) for part in parts]
         self.starts = torch.tensor(np.cumsum([0] + [len(part.images) for part in parts]))
@@ -121,15 +125,23 @@ class Loader:
 
 
 def _to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Copy values to a device, from pinned memory, so that Python never waits for the GPU."""
+    """Copy values to a device; to CUDA's from pinned memory, so that Python never waits for the GPU."""
     if values.device.type == device.type:  # "cuda" and "cuda:0" may mean the same
         return values
+    if device.type != "cuda":  # to Apple's GPU, a copy that nobody waits for may read memory that is freed meanwhile
+        return values.to(device)
     return values.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def _fits_on(size: int, device: torch.device) -> bool:
-    """Return true where images fit into half of a GPU's free memory; the network needs the rest."""
-    return device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2
+    """Return true where images fit into half of a GPU's free memory, as far as torch tells; the rest is the network's.
+
+    Apple's GPU has no memory of its own.
+    """
+    if device.type == "cpu":
+        return True
+    memory = getattr(torch.get_device_module(device), "mem_get_info", None)
+    return memory is not None and size < memory(device)[0] / 2
 
 
 def normalize(contract: InputContract, images: Tensor) -> Tensor:
@@ -206,11 +218,11 @@ def forward_batches(
     while done < len(rows):
         try:
             found = forward(loader.batch(rows[done : done + batch_size])).float().cpu()
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
+        except RuntimeError as error:
+            if batch_size == 1 or not is_out_of_memory(error):
                 raise
             batch_size //= 2
-            torch.cuda.empty_cache()
+            empty_cache(loader.device)
         else:
             done += len(found)
             yield found

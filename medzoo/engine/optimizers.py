@@ -36,7 +36,9 @@ def make_optimizer(
         {"params": groups[key], "weight_decay": config.weight_decay if key[1] else 0.0, "lr_scale": key[0]}
         for key in sorted(groups, reverse=True)
     ]
-    return torch.optim.AdamW(chosen, lr=config.lr, fused=True)
+    # On other accelerators torch chooses: the fused kernel of Apple's GPUs was not tried.
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters()) or None
+    return torch.optim.AdamW(chosen, lr=config.lr, fused=fused)
 
 
 def layer_lr_scales(model: Model, decay: float) -> dict[str, float]:

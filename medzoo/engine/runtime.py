@@ -13,6 +13,7 @@ from accelerate.state import is_initialized
 from torch import Tensor, nn
 
 from medzoo.core.errors import RunError
+from medzoo.engine.devices import accelerator, best_device, memory_format, supports_bf16
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Execution:
     """The choices that change speed, not results beyond rounding.
 
     Attributes:
-        device: ``"cpu"``, ``"cuda"``; default a GPU where there is one.
+        device: As in ``medzoo.engine.devices.best_device``.
         precision: ``"bf16"`` or ``"fp32"``; default bf16 on a GPU that has it, fp32 elsewhere (on a CPU without bf16
             units it is ten times slower).
         compile: Compile the network; worth minutes only on runs of hours.
@@ -37,12 +38,11 @@ class Execution:
             RunError: The device or precision is unknown or absent.
         """
         device = best_device(self.device)
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = self.precision or ("bf16" if fast else "fp32")
+        precision = self.precision or ("bf16" if supports_bf16(device) else "fp32")
         if precision not in ("bf16", "fp32"):
             raise RunError(f"precision {precision!r} is unknown; use bf16 or fp32")
-        if device.index is not None:
-            torch.cuda.set_device(device)
+        if device.type != "cpu" and device.index is not None:
+            torch.accelerator.set_device_index(device)
         # The first Accelerator of a process fixes how its processes communicate; device and precision are the run's.
         accelerator = Accelerator() if is_initialized() else Accelerator(cpu=device.type == "cpu")
         if accelerator.num_processes == 1:
@@ -93,31 +93,13 @@ class Runtime:
         return self.accelerator.reduce(values, "sum") if self.num_processes > 1 else values
 
 
-def best_device(device: str | None = None) -> torch.device:
-    """Return the requested device, else a CUDA GPU where there is one, else the CPU.
-
-    Raises:
-        RunError: The device is unknown or absent.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise RunError(f"device {device!r} is unknown; use 'cpu', 'cuda' or 'cuda:1'") from error
-    if found.type not in ("cpu", "cuda"):
-        raise RunError(f"device {device!r} is not supported; use 'cpu' or 'cuda'")
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise RunError(f"device {device!r} is asked for, but torch {torch.__version__} sees no CUDA GPU; use 'cpu'")
-    return found
-
-
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch (initial values, dropout), and restore the caller's random state afterwards."""
+    found = accelerator()
     # The current GPU alone: by default torch warns where there are several.
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
+    devices = [torch.accelerator.current_device_index()] if found else []
+    with torch.random.fork_rng(devices, device_type=found.type if found else "cuda"):
         torch.manual_seed(seed)
         yield
 
@@ -143,7 +125,7 @@ def channels_last(model: nn.Module, device: torch.device) -> Iterator[None]:
     ``channels_last`` is a fifth to a third faster on a CPU too.
     """
     placed: Any = model
-    placed.to(device, memory_format=torch.channels_last)
+    placed.to(device, memory_format=memory_format(device))
     try:
         yield
     finally:

@@ -16,8 +16,9 @@ from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
 from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader, forward_batches
-from medzoo.engine.runtime import best_device, channels_last, flush_denormals
+from medzoo.engine.runtime import channels_last, flush_denormals
 from medzoo.models.create import create_model
 from medzoo.models.info import Model, pooled_features
 
@@ -75,7 +76,7 @@ def extract_features(
         task: As in ``finetune``.
         image_size: Another input size than the weight's, in pixels; for a name or folder.
         batch_size: Images at a time; fewer where a GPU's memory is short.
-        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         zoo: As in ``create_model``.
 
     Returns:

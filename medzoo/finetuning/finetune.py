@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medzoo._version import __version__
 from medzoo.contamination.audit import seen_by
 from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import MedzooError
@@ -23,9 +24,11 @@ from medzoo.data.positive import choose_positive
 from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader
-from medzoo.engine.runtime import best_device
+from medzoo.engine.runtime import Execution
 from medzoo.engine.schedule import TrainingConfig
+from medzoo.engine.tracking import Tracking, tracked
 from medzoo.finetuning.backbone import load_backbone, match_head
 from medzoo.finetuning.class_weights import class_weights as weights_of
 from medzoo.finetuning.exclude_seen import exclusion_notes, remove_seen
@@ -69,6 +72,7 @@ def finetune(
     exclude_seen: bool = False,
     checkpoints: str | Path | None = None,
     resume: bool = False,
+    log_with: str | Tracking | None = None,
     page: int | None = None,
     max_pixels: int | None = None,
     skip_unreadable: bool = False,
@@ -109,12 +113,15 @@ def finetune(
         image_size: Another input size than the weight's, in pixels.
         truncate: How many of the first dense blocks to keep; 2 for the strategy ``"truncated"``, else all.
         seed: Split, order, augmentation, new head and dropout.
-        device: ``"cpu"``, ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         zoo: As in ``create_model``.
         exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
         checkpoints: A folder for the checkpoints of the run; it is removed when the report is saved.
         resume: Resume from the checkpoints there; otherwise they are removed and the run starts anew.
+        log_with: Log every epoch to ``"tensorboard"`` (into the folder ``runs``), ``"wandb"`` or ``"mlflow"``, with
+            settings and data as the configuration; the package must be installed. A
+            ``medzoo.engine.tracking.Tracking`` says more. A resumed run goes on in its log.
         page: Which page of a TIFF, or frame of an animation or DICOM file, is read, counted from 1; by default a file
             of several is refused.
         max_pixels: The largest width x height that is decoded; by default 89 million.
@@ -135,6 +142,7 @@ def finetune(
     training = TrainingConfig(epochs, batch_size, lr, weight_decay)
     options = FinetuneOptions(strategy, training, head, augment, class_weights, layer_decay, patience, seed, device)
     chosen.check(options)
+    tracking = Tracking.of(log_with)  # the package may be missing
     if resume and checkpoints is None:
         raise MedzooError("resume=True resumes from checkpoints; give their folder with checkpoints=")
     best_device(device)  # before anything is read
@@ -166,7 +174,13 @@ def finetune(
     run = _make_run(network, examples, held_out, options, opened)
     class_weight = _formatted(run.class_weights) or "none"
     _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, chosen.title, class_weight)
-    return replace(_report(run, chosen.run(run), held_out, left_out, started), overview=overview)
+    runtime, folder = Execution(device).start(), opened.folder if opened else None
+    name = f"{network.medzoo.weights}-{examples.name}-{strategy}"
+    with tracked(tracking, runtime, name, _config(run, left_out), folder) as tracker:
+        report = _report(run, chosen.run(replace(run, tracker=tracker)), held_out, left_out, started)
+        if tracker is not None:
+            tracker.log_final(report.metrics.values, len(report.history))
+    return replace(report, overview=overview)
 
 
 def _make_run(
@@ -198,7 +212,6 @@ def _report(
 ) -> Report:
     examples, split = run.examples, run.split
     metrics = run.evaluate(result.held_out, split.test, bootstrap=RESAMPLES)
-    selection = {} if not len(split.val) else {"selection": _counted(examples, split.val)}
     return Report(
         model=run.model,
         metrics=metrics,
@@ -207,32 +220,43 @@ def _report(
         probabilities=result.held_out,
         examples=examples,
         held_out=held_out,
-        settings=_settings(run, result.history),
-        data={
-            "name": examples.name,
-            "task": examples.task,
-            "train": _counted(examples, split.train),
-            "valid": _counted(examples, split.test),
-            **selection,
-            "left_out": left_out,
-            "split": "by patient" if examples.patients is not None else "by image: no patients are known",
-            "notes": [*examples.notes, *_selection_note(run, result.history)],
-        },
+        settings={**_settings(run), **({} if run.options.patience is None else {"epoch_kept": _kept(result.history)})},
+        data={**_data(run, left_out), "notes": [*examples.notes, *_selection_note(run, result.history)]},
         seconds=time.perf_counter() - started,
         features=result.features,
         checkpoints=run.checkpoints,
     )
 
 
-def _settings(run: FinetuneRun, history: list[dict[str, Any]]) -> dict[str, Any]:
+def _config(run: FinetuneRun, left_out: dict[str, int] | None) -> dict[str, Any]:
+    """Return what the run record says before training."""
+    info = run.model.medzoo
+    described = {"kind": "finetune", "medzoo": __version__, "weights": info.weights, "head": info.head}
+    return {**described, "settings": _settings(run), "data": {**_data(run, left_out), "notes": [*run.examples.notes]}}
+
+
+def _data(run: FinetuneRun, left_out: dict[str, int] | None) -> dict[str, Any]:
+    examples, split = run.examples, run.split
+    return {
+        "name": examples.name,
+        "task": examples.task,
+        "train": _counted(examples, split.train),
+        "valid": _counted(examples, split.test),
+        **({"selection": _counted(examples, split.val)} if len(split.val) else {}),
+        "left_out": left_out,
+        "split": "by patient" if examples.patients is not None else "by image: no patients are known",
+    }
+
+
+def _settings(run: FinetuneRun) -> dict[str, Any]:
     """Return the options in effect, resolved."""
     options, trained = run.options, {}
-    if history:
+    if STRATEGIES[options.strategy].epochs:
         trained = {**vars(options.training), "optimizer": "adamw", "augment": options.augment}
     if options.layer_decay != 1:
         trained["layer_decay"] = options.layer_decay
     if options.patience is not None:
-        trained |= {"patience": options.patience, "epoch_kept": _kept(history)}
+        trained["patience"] = options.patience
     return {
         "strategy": options.strategy,
         **trained,

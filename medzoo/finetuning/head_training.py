@@ -25,6 +25,7 @@ class FeatureRows:
     in_memory = True
 
     def __init__(self, values: NDArray[np.float32], device: torch.device) -> None:
+        self.device = device
         self.values = torch.from_numpy(values).to(device)
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:

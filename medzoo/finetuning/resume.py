@@ -22,7 +22,7 @@ from medzoo.models.info import Model
 # Seconds between checkpoints: within long epochs, and at least, at the ends of short ones.
 INTERVAL, MIN_INTERVAL = 120.0, 10.0
 # The files of such a folder: checkpoints (.safetensors until 0.1), best epochs, and those a killed run was writing.
-_OURS = re.compile(r"(at|best)-[0-9-]+\.(pt|safetensors)|\.(at|best)-[0-9a-z.-]*")
+_OURS = re.compile(r"(at|best)-[0-9-]+\.(pt|safetensors)|\.(at|best)-[0-9a-z.-]*|\.?tracker\.json.*")
 
 
 def open_checkpoints(
@@ -72,7 +72,8 @@ def open_checkpoints(
     found = Checkpoints(folder, settings, INTERVAL, min_interval, "leave resume out to start anew")
     if resume and not found.files:
         say(f"{folder} holds no checkpoint; the run starts anew")
-    elif not resume and found.files:
-        say(f"removing the checkpoints of an earlier run in {folder}")
+    elif not resume:
+        if found.files:
+            say(f"removing the checkpoints of an earlier run in {folder}")
         found.clear()
     return found

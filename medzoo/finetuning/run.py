@@ -18,6 +18,7 @@ from medzoo.engine.loop import fit
 from medzoo.engine.losses import image_weights, make_loss, probabilities
 from medzoo.engine.runtime import Execution, channels_last, flush_denormals
 from medzoo.engine.sampling import Sampler
+from medzoo.engine.tracking import Tracker
 from medzoo.features.extract import Features
 from medzoo.finetuning.early_stopping import EarlyStopping
 from medzoo.finetuning.options import FinetuneOptions
@@ -40,6 +41,7 @@ class FinetuneRun:
         options: How to train.
         class_weights: ``float32 [C]``, or ``None`` for none.
         checkpoints: Where the run is saved and resumed from.
+        tracker: Where it is logged.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class FinetuneRun:
     options: FinetuneOptions
     class_weights: NDArray[np.float32] | None
     checkpoints: Checkpoints | None
+    tracker: Tracker | None = None
 
     def predict(self, net: nn.Module, images: BatchSource, rows: Tensor) -> NDArray[np.float32]:
         """Predict probabilities ``float32 [n, C]`` of some images.
@@ -142,6 +145,8 @@ def train(
         if early_stopping is not None:
             record["selection"] = {metric: run.metric_values(run.predict(net, images, split.val), split.val)[metric]}
             early_stopping.update(net, [*done, record])
+        if run.tracker is not None:
+            run.tracker.log_epoch(record)
         value = record["valid"][metric]
         return None if value is None else f"{metric} {value:.3f}"
 

@@ -141,7 +141,7 @@ def evaluate(
         tta: As in ``predict``.
         batch_size: Images at a time.
         seed: Which resamples.
-        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         page: As in ``finetune``.
         max_pixels: As in ``finetune``.
         skip_unreadable: As in ``finetune``.

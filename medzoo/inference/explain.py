@@ -27,9 +27,10 @@ from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader, batch_slices
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import best_device, flush_denormals
+from medzoo.engine.runtime import flush_denormals
 from medzoo.inference.image_stream import decode_chunks, list_images
 from medzoo.inference.predict import check_batch_size, load_classifier
 from medzoo.models.info import Model, ModelInfo

@@ -22,9 +22,10 @@ from medzoo.data.decoding import Images
 from medzoo.data.overview import announce
 from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader, batch_slices, predict_logits
 from medzoo.engine.losses import probabilities
-from medzoo.engine.runtime import best_device, channels_last, flush_denormals
+from medzoo.engine.runtime import channels_last, flush_denormals
 from medzoo.inference.image_stream import decode_chunks, list_images
 from medzoo.inference.tta import TTA, TransformedBatches, TTATransform
 from medzoo.models.create import create_model
@@ -152,7 +153,7 @@ def predict(
             ``augment``; probabilities are the mean over 5 small shifts (``light``, ``cxr``), 4 mirrorings (``efi``) or
             8 mirrorings and quarter turns (``hwsi``), and take as many times longer.
         batch_size: Images at a time.
-        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         skip_unreadable: Leave out images that cannot be read, and folders that cannot be opened, and list them in
             ``.unreadable``.
         page: As in ``medzoo.read_image``.

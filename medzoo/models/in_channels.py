@@ -48,22 +48,22 @@ def convert_channels(model: Model, contract: InputContract, channels: int) -> tu
     if channels < 1:
         raise MedzooError(f"in_chans is {channels}; give 1 for grey images, 3 for RGB, or the number of your channels")
     conv, norm = _stem(model)
-    old = conv.weight.detach().double()
+    old = conv.weight.detach().cpu().double()
     mean, std = (
         torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in (contract.mean, contract.std)
     )
     slope, offset = (old / std).sum(1), (old * mean / std).sum(1)  # A and b, tap by tap: [filters, height, width]
     one_mean, one_std = _best_mean(slope, offset, contract), sum(contract.std) / len(contract.std)
     constant = (slope * one_mean - offset).sum((1, 2))
-    _set_stem(model, conv, (slope * one_std / channels).unsqueeze(1).repeat(1, channels, 1, 1).to(conv.weight.dtype))
+    _set_stem(model, conv, (slope * one_std / channels).unsqueeze(1).repeat(1, channels, 1, 1).to(conv.weight))
     name = str(model.pretrained_cfg["first_conv"])
     converted = [f"{name}.weight (from {contract.channels} channels to {channels})"]
     with torch.no_grad():
         if conv.bias is not None:
-            conv.bias += constant.to(conv.bias.dtype)
+            conv.bias += constant.to(conv.bias)
             converted.append(f"{name}.bias (shifted by the means)")
         elif norm is not None:
-            norm[1].running_mean -= constant.to(norm[1].running_mean.dtype)
+            norm[1].running_mean -= constant.to(norm[1].running_mean)
             converted.append(f"{norm[0]}.running_mean (shifted by the means)")
     return replace(contract, mean=(one_mean,) * channels, std=(one_std,) * channels), tuple(converted)
 

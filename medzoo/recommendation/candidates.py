@@ -15,8 +15,8 @@ from medzoo.core.cluster import Cluster, worker_threads
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.data.sharing import Shared, files_of, opened, shareable
+from medzoo.engine.devices import best_device
 from medzoo.engine.losses import balanced_weights, probabilities
-from medzoo.engine.runtime import best_device
 from medzoo.features.extract import extract_features
 from medzoo.features.linear_probe import cross_probe
 from medzoo.metrics import evaluate, primary

@@ -65,7 +65,7 @@ def recommend(
         seed: Folds and resamples.
         batch_size: Images at a time.
         scheduler: Workers of a Dask cluster, as in ``compare``: each takes a weight at a time.
-        device: ``"cpu"`` or ``"cuda"``; default: a GPU where there is one.
+        device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
         page: As in ``finetune``.
         max_pixels: As in ``finetune``.
         skip_unreadable: As in ``finetune``.

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medzoo.cli.options import Device as Device
+from medzoo.cli.options import LogWith as LogWith
 from medzoo.cli.options import Scheduler as Scheduler
 from medzoo.core.errors import DataError
 
@@ -22,7 +24,6 @@ Limit = Annotated[
     int | None, typer.Option(help="At most so many images of each data set; recorded as such.", show_default="all")
 ]
 Rejected = Annotated[int, typer.Option("--max-rejected", help="Unreadable images of a data set that may be left out.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="a GPU where there is one")]
 ImageNet = Annotated[
     Path | None,
     typer.Option(

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from medzoo.engine.devices import accelerator
+
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", "accelerate", "safetensors")
 
 
@@ -20,13 +22,14 @@ def environment() -> dict[str, Any]:
     Returns:
         A dictionary for JSON, without names of the machine or its user.
     """
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    found = accelerator()
+    name = getattr(torch.get_device_module(found), "get_device_name", None) if found else None
     return {
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "gpu": gpu,
+        "gpu": name() if name else found and found.type,  # Apple's have no name
         **code_state(Path(__file__).parents[2]),
     }
 

@@ -68,7 +68,7 @@ class PretrainOptions:
         random: The initialization of the ``ri`` names, in ``training.pretraining.initialization.INITIALIZATIONS``.
         seed: Split, initial values, order and augmentation.
         restart: Start over even if an unfinished run could be resumed.
-        tensorboard: Write TensorBoard's event files too.
+        log_with: Log to ``"tensorboard"`` (into the run's folder), ``"wandb"`` or ``"mlflow"``.
         checkpoint_every: Seconds between two checkpoints within an epoch; one is written at each epoch's end too.
         sets: For a source, the data sets to use instead of its own, as ``(source, (name, ...))`` pairs.
         execution: Device, precision, compilation: none of it changes the result beyond rounding.
@@ -86,7 +86,7 @@ class PretrainOptions:
     random: str = "plain"
     seed: int = 0
     restart: bool = False
-    tensorboard: bool = False
+    log_with: str | None = None
     checkpoint_every: float = 300.0
     sets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     execution: Execution = field(default_factory=Execution)

@@ -21,6 +21,7 @@ from medzoo.engine.loop import fit
 from medzoo.engine.losses import balanced_weights, image_weights, make_loss
 from medzoo.engine.runtime import Runtime
 from medzoo.engine.sampling import Sampler
+from medzoo.engine.tracking import Tracker, Tracking, tracked
 from medzoo.models.info import Model
 from medzoo.zoo.bundle import RUN, read_json
 from medzoo.zoo.sources import SOURCES
@@ -33,7 +34,6 @@ from training.pretraining.recipes import Recipe
 from training.pretraining.resource_usage import Usage
 from training.pretraining.run_lock import locking_run
 from training.pretraining.run_record import LOG, append_log, main_metric, reductions, write_run
-from training.pretraining.tensorboard import EventFiles
 from training.pretraining.validation import validate
 
 
@@ -61,8 +61,8 @@ def pretrain(name: str, data: Path, work: Path, options: PretrainOptions) -> Pat
     contract = InputContract(options.image_size, source.crop)
     runtime = options.execution.start()
     run = work / "runs" / name
-    # Before hours of decoding: TensorBoard may not be installed.
-    events = EventFiles(run / "events") if options.tensorboard and runtime.is_main_process else None
+    # Before hours of decoding: the package may not be installed.
+    tracking = Tracking(options.log_with, run / "logs") if options.log_with else None
     with locking_run(run, runtime):
         corpus = gather(
             source,
@@ -76,7 +76,7 @@ def pretrain(name: str, data: Path, work: Path, options: PretrainOptions) -> Pat
             sets=dict(options.sets),
             seed=options.seed,
         )
-        _pretrain(entry, corpus, recipe, contract, work, options, runtime, events)
+        _pretrain(entry, corpus, recipe, contract, work, options, runtime, tracking)
     return run
 
 
@@ -88,7 +88,7 @@ def _pretrain(
     work: Path,
     options: PretrainOptions,
     runtime: Runtime,
-    events: EventFiles | None,
+    tracking: Tracking | None,
 ) -> None:
     """Train on the corpus and write the run record, unless a run with the same settings is complete."""
     run, source = work / "runs" / entry.name, corpus.source
@@ -103,14 +103,7 @@ def _pretrain(
     if runtime.is_main_process:
         _clear_previous(run, checkpoints, options)
     runtime.accelerator.wait_for_everyone()
-    try:
-        history = _train(model, corpus, recipe, options, runtime, run, checkpoints, events)
-    except Stopped as stopped:
-        say(f"{entry.name}: {stopped}")
-        raise
-    if not runtime.is_main_process:
-        return
-    record = {
+    described = {
         "schema": 1,
         "kind": "pretrain",
         "name": entry.name,
@@ -129,6 +122,17 @@ def _pretrain(
             "precision": "bf16" if runtime.precision == "bf16" else "no",
             "compiled": options.execution.compile,
         },
+    }
+    try:
+        with tracked(tracking, runtime, entry.name, described, checkpoints.folder) as tracker:
+            history = _train(model, corpus, recipe, options, runtime, run, checkpoints, tracker)
+    except Stopped as stopped:
+        say(f"{entry.name}: {stopped}")
+        raise
+    if not runtime.is_main_process:
+        return
+    record = {
+        **described,
         **usage.total(),
         "history": history,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
@@ -159,9 +163,8 @@ def _is_done(run: Path, checkpoints: Checkpoints) -> bool:
 
 def _clear_previous(run: Path, checkpoints: Checkpoints, options: PretrainOptions) -> None:
     """Remove the files of an earlier run that is not resumed."""
-    if options.restart:
+    if options.restart or not checkpoints.files:
         checkpoints.clear()
-    if not checkpoints.files:
         (run / LOG).unlink(missing_ok=True)
     elif (run / RUN).is_file():
         (run / RUN).unlink()  # being replaced, so no longer complete
@@ -175,7 +178,7 @@ def _train(
     runtime: Runtime,
     run: Path,
     checkpoints: Checkpoints,
-    events: EventFiles | None,
+    tracker: Tracker | None,
 ) -> list[dict[str, Any]]:
     loader = Loader(corpus.parts(recipe), model.medzoo.input, runtime.device, options.seed)
     train = [torch.from_numpy(np.flatnonzero(~corpus.held_out & corpus.of(member))) for member in corpus.members]
@@ -190,7 +193,7 @@ def _train(
         execution=options.execution,
         seed=options.seed,
         title=f"pretraining {model.medzoo.weights}, recipe {recipe.name}",
-        after_epoch=_reporter(model, loader, corpus, recipe, runtime, run, events),
+        after_epoch=_reporter(model, loader, corpus, recipe, runtime, run, tracker),
         checkpoints=checkpoints,
     )
 
@@ -202,7 +205,7 @@ def _reporter(
     recipe: Recipe,
     runtime: Runtime,
     run: Path,
-    events: EventFiles | None,
+    tracker: Tracker | None,
 ) -> Callable[[dict[str, Any]], str | None]:
     """Return the callback of each epoch: validate, log and print."""
 
@@ -212,8 +215,8 @@ def _reporter(
         if not runtime.is_main_process:
             return None
         append_log(run, record)
-        if events is not None:
-            events.write(record)
+        if tracker is not None:
+            tracker.log_epoch(record)
         metrics = ", ".join(f"{name} {main_metric(name, values)}" for name, values in record["valid"].items())
         say(f"  epoch {record['epoch']}/{recipe.plan.epochs}: loss {record['loss']:.3f}; {metrics}")
         return metrics

@@ -19,8 +19,9 @@ _RAPL = Path("/sys/class/powercap")
 def peak_memory(device: torch.device) -> dict[str, int]:
     """Return the peak memory in MiB: the process's own, and the GPU's if there is one."""
     found = {"process_mib": _process_peak() >> 20}
-    if device.type == "cuda":
-        found["device_mib"] = torch.cuda.max_memory_allocated(device) >> 20
+    peak = None if device.type == "cpu" else getattr(torch.get_device_module(device), "max_memory_allocated", None)
+    if peak is not None:  # Apple's GPUs do not tell
+        found["device_mib"] = peak(device) >> 20
     return found
 
 
