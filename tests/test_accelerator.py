@@ -109,7 +109,7 @@ def test_smaller_batches_whatever_words_a_lack_of_memory_has(error: RuntimeError
                 raise error
             return batch.mean((2, 3))
 
-    loader = Loader([ImageArray(np.zeros((6, 8, 8, 3), np.uint8), AUGMENTS["none"])], InputContract(size=8))
+    loader = Loader([ImageArray(np.zeros((6, 32, 32, 3), np.uint8), AUGMENTS["none"])], InputContract(size=32))
     assert len(predict_logits(Hungry(), loader, torch.arange(6), batch_size=6)) == 6
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
 
@@ -120,6 +120,6 @@ def test_another_error_than_a_lack_of_memory_is_not_hidden() -> None:
 
     model: Any = torch.nn.Module()
     model.forward = broken
-    loader = Loader([ImageArray(np.zeros((6, 8, 8, 3), np.uint8), AUGMENTS["none"])], InputContract(size=8))
+    loader = Loader([ImageArray(np.zeros((6, 32, 32, 3), np.uint8), AUGMENTS["none"])], InputContract(size=32))
     with pytest.raises(RuntimeError, match="broken"):
         predict_logits(model, loader, torch.arange(6))

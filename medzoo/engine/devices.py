@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -27,10 +28,9 @@ def best_device(device: str | None = None) -> torch.device:
     found = accelerator()
     if device is None:
         return found or torch.device("cpu")
-    try:
+    wanted: torch.device | None = None
+    with suppress(RuntimeError):  # torch knows no such word
         wanted = torch.device(device)
-    except RuntimeError:
-        wanted = None
     if wanted is None or (wanted.type != "cpu" and str(wanted) not in (found and found.type, *available_devices())):
         raise RunError(
             f"device {device!r} is not on this machine; torch {torch.__version__} finds "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -136,18 +137,20 @@ def tracked(
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values under one name each.
+    """Return nested values under one name each, of the characters that MLflow allows.
 
     Example:
         >>> flatten({"loss": 0.5, "valid": {"auroc": 0.9}})
         {'loss': 0.5, 'valid/auroc': 0.9}
+        >>> flatten({"counts": {"grade > 2": 7}})
+        {'counts/grade _ 2': 7}
     """
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             found |= flatten(value, f"{prefix}{key}/")
         else:
-            found[f"{prefix}{key}"] = value
+            found[re.sub(r"[^\w/.: -]", "_", f"{prefix}{key}")] = value
     return found
 
 
