@@ -65,7 +65,7 @@ class TransformedBatches:
     in_memory = True
 
     def __init__(self, loader: Loader, transform: TTATransform) -> None:
-        self._loader, self._transform = loader, transform
+        self._loader, self._transform, self.device = loader, transform, loader.device
 
     def batch(self, index: Tensor, epoch: Tensor | None = None) -> Tensor:
         """Return a batch, as ``Loader.batch``."""
