@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+from medzoo.contamination.patient_ids import named_patients, patient_keys
 from medzoo.contamination.perceptual_hash import LENGTH, NEAR, NEAR_BITS, VERSION, image_hashes
 from medzoo.contamination.result import audit_records
-from medzoo.contamination.seen_images import SEEN, Seen, join, patient_keys, prefixed, read_seen, seen_of, write_seen
+from medzoo.contamination.seen_images import SEEN, Seen, join, read_seen, seen_of, write_seen
 from medzoo.core.errors import DataError, ZooError
 
 N = 12
@@ -128,7 +129,28 @@ def test_patient_keys_compare_ids_within_one_data_set() -> None:
     assert keys[7] == keys[8] != 0
     assert len(set(keys[[0, 2, 3, 4, 7]].tolist())) == 5
     assert keys[5] == keys[6] == 0
-    assert prefixed("a", np.array(["7", ""])) == ["a:7", ""]
+    assert named_patients("a", np.array(["7", ""])) == ["a:7", ""]
+
+
+def test_ids_that_are_written_otherwise_are_the_same_or_said(hashes: np.ndarray, seen: Seen) -> None:
+    strangers = np.random.default_rng(1).integers(0, 256, (6, LENGTH), dtype=np.uint8)
+    mine = ["Patient 003", "patient3", " 3 ", "3.0", "PT_3", "x3"]
+    audit = audit_records(strangers, named_patients("ChestX-ray14", mine), seen)
+    assert audit.found.tolist() == ["same patient"] * 5 + [""]
+    assert audit.notes == (
+        "patient ids of chestxray14 such as 'x3' have another form than those of pretraining (9): "
+        "the same patient may be missed",
+    )
+    assert f"note: {audit.notes[0]}" in str(audit) and audit.to_dict()["notes"] == list(audit.notes)
+    letters = seen_of("site", hashes[:2], ["AB-1", "ab-2"])
+    assert audit_records(strangers[:2], ["site:Ab-01", "site:aB-1"], letters).found.tolist() == ["", "same patient"]
+    old = replace(seen, forms=())  # of a bundle that does not record them
+    assert (
+        "no patient id of chestxray14 is one of pretraining"
+        in audit_records(strangers[:1], ["chestxray14:x3"], old).notes[0]
+    )
+    assert not audit_records(strangers[:2], ["chestxray14:x3", "chestxray14:3"], old).notes
+    assert not audit_records(strangers[:1], ["other:x3"], old).notes
 
 
 def test_a_seen_file_comes_back_whole_and_the_same_bytes(tmp_path: Path, seen: Seen) -> None:

@@ -18,7 +18,8 @@ import medzoo
 from medzoo.__main__ import main
 from medzoo.contamination.audit import audit_images, leave_out, seen_by
 from medzoo.contamination.image_hashes import FRAME, hashes_of
-from medzoo.contamination.seen_images import SEEN, patient_keys, seen_of
+from medzoo.contamination.patient_ids import patient_keys
+from medzoo.contamination.seen_images import SEEN, seen_of
 from medzoo.core.errors import DataError, ZooError
 from medzoo.data.geometry import Geometry
 from medzoo.data.opening import open_dataset, open_images

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medzoo.comparison.runs import ComparedWeights
 from medzoo.contamination.by_name import seen_by_name, trained_on
-from medzoo.contamination.image_hashes import named_patients
+from medzoo.contamination.patient_ids import named_patients
 from medzoo.contamination.result import audit_records
 from medzoo.contamination.seen_images import SEEN, read_seen
 from medzoo.data.dataset import Examples

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medzoo.contamination.hamming import exact_rows, nearest
+from medzoo.contamination.patient_ids import form_notes, normal_id, patient_keys
 from medzoo.contamination.perceptual_hash import LENGTH, NEAR_BITS
-from medzoo.contamination.seen_images import Seen, patient_keys
+from medzoo.contamination.seen_images import Seen
 from medzoo.core.errors import DataError
 
 EXACT_COPY = "exact copy"
@@ -36,6 +37,7 @@ class Audit:
         dataset: ``str [N]``, the data set that a copied image is from; empty where no copy.
         patients_known: Whether the patient of any image is known. If not, other images of a seen patient are not found.
         names: N names of the images, such as their paths; empty where they have numbers only.
+        notes: Where patients may not have been found.
     """
 
     found: NDArray[np.str_]
@@ -44,6 +46,7 @@ class Audit:
     dataset: NDArray[np.str_]
     patients_known: bool
     names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.names and len(self.names) != len(self):
@@ -60,9 +63,10 @@ class Audit:
             padded = first.apply(lambda column: column.str.ljust(column.str.len().max()))
             lines += ["", *(line.rstrip() for line in padded.to_string(index=False, justify="left").splitlines())]
             lines += [f"and {len(table) - _SHOWN:,} more"] if len(table) > _SHOWN else []
+        notes = self.notes
         if not self.patients_known:
-            lines += ["", "note: no patients are known; other images of a seen patient are not found"]
-        return "\n".join(lines)
+            notes = (*notes, "no patients are known; other images of a seen patient are not found")
+        return "\n".join([*lines, *([""] if notes else []), *(f"note: {note}" for note in notes)])
 
     @property
     def copies(self) -> NDArray[np.bool_]:
@@ -110,7 +114,7 @@ class Audit:
             {key: None if pd.isna(value) else value for key, value in row.items()}
             for row in self.table().to_dict("records")
         ]
-        return {"counts": self.counts, "patients_known": self.patients_known, "seen": images}
+        return {"counts": self.counts, "patients_known": self.patients_known, "notes": list(self.notes), "seen": images}
 
 
 def audit_records(
@@ -159,9 +163,22 @@ def audit_records(
     found = np.full(len(hashes), "", dtype=f"<U{len(SAME_PATIENT)}")
     keys = np.zeros(len(hashes), dtype=np.uint64) if patients is None else patient_keys(patients)
     known = keys != 0
-    found[known & (np.isin(keys, seen.patients) | np.isin(keys, keys[copy & known]))] = SAME_PATIENT
+    matched = known & np.isin(keys, seen.patients)
+    found[matched | (known & np.isin(keys, keys[copy & known]))] = SAME_PATIENT
     found[copy] = NEAR_COPY
     found[exact >= 0] = EXACT_COPY
     names = np.array(["", *seen.datasets])
     dataset = names[np.where(copy, seen.dataset[row].astype(np.int64) + 1, 0)]
-    return Audit(found, bits, row, dataset, patients_known=bool(known.any()))
+    notes = form_notes(patients, seen.forms) if seen.forms else _no_match(patients, matched, seen)
+    return Audit(found, bits, row, dataset, bool(known.any()), notes=notes)
+
+
+def _no_match(
+    patients: Sequence[str] | NDArray[np.str_] | None, matched: NDArray[np.bool_], seen: Seen
+) -> tuple[str, ...]:
+    """Say where weights record no form of their ids, and none matches."""
+    prefixes = {normal_id(str(one)).partition(":")[0] for one in (() if patients is None else patients)}
+    shared = [name for name in seen.datasets if normal_id(f"{name}:1").partition(":")[0] in prefixes]
+    if matched.any() or not shared or not seen.patients.any():
+        return ()
+    return (f"no patient id of {', '.join(shared)} is one of pretraining: check that yours are the publisher's",)

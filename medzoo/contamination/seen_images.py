@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from medzoo.contamination.patient_ids import forms_of, named_patients, patient_keys
 from medzoo.contamination.perceptual_hash import LENGTH, VERSION
 from medzoo.core.atomic import replacing_file
 from medzoo.core.errors import DataError, ZooError
@@ -34,12 +34,14 @@ class Seen:
         datasets: Names of the data sets.
         dataset: ``uint8 [N]``, which of ``datasets`` an image is from.
         patients: ``uint64 [N]``, see ``patient_keys``; 0 where the patient is unknown or not published.
+        forms: How the ids behind these are written, see ``forms_of``; empty where that is not recorded.
     """
 
     hashes: NDArray[np.uint8]
     datasets: tuple[str, ...]
     dataset: NDArray[np.uint8]
     patients: NDArray[np.uint64]
+    forms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.hashes)
@@ -62,52 +64,19 @@ class Seen:
         return len(self.hashes)
 
 
-def patient_keys(patients: Sequence[str] | NDArray[np.str_]) -> NDArray[np.uint64]:
-    """Hash patient ids to eight bytes each.
-
-    Keys are short and comparable, not anonymous: a list of possible ids reveals the id of a key. Leave out the patients
-    of a private data set.
-
-    Args:
-        patients: Ids prefixed with the data set that gave them (``"chestxray14:5288"``): equal ids of
-            different data sets are different patients. Leading zeros of a number are ignored; an empty id is unknown.
-
-    Returns:
-        ``uint64 [N]``, 0 for an unknown patient.
-
-    Example:
-        >>> keys = patient_keys(["chestxray14:5288", "chestxray14:00005288", "eyepacs:5288", ""])
-        >>> bool(keys[0] == keys[1] != keys[2]), int(keys[3])
-        (True, 0)
-    """
-    return np.array([_key(str(patient)) for patient in patients], dtype=np.uint64)
-
-
-def _key(patient: str) -> int:
-    prefix, _, number = patient.rpartition(":")
-    if not number:
-        return 0
-    plain = f"{prefix}:{number.lstrip('0') or '0'}" if number.isascii() and number.isdigit() else patient
-    return int.from_bytes(hashlib.blake2b(plain.encode(), digest_size=8).digest(), "little") or 1
-
-
-def prefixed(dataset: str, patients: Sequence[str] | NDArray[np.str_]) -> list[str]:
-    """Prefix a data set's patient ids with its name, as ``patient_keys`` takes them; unknown ones stay empty.
-
-    Example:
-        >>> prefixed("chestxray14", ["5288", ""])
-        ['chestxray14:5288', '']
-    """
-    return [f"{dataset}:{patient}" if patient else "" for patient in patients]
-
-
-def seen_of(dataset: str, hashes: NDArray[np.uint8], patients: Sequence[str] | NDArray[np.str_] | None = None) -> Seen:
+def seen_of(
+    dataset: str,
+    hashes: NDArray[np.uint8],
+    patients: Sequence[str] | NDArray[np.str_] | None = None,
+    owner: str | None = None,
+) -> Seen:
     """Collect the seen images of one data set.
 
     Args:
         dataset: Its name.
         hashes: ``uint8 [N, 48]`` image hashes.
         patients: N patient ids as the data set gives them (no prefix), empty where unknown; ``None`` to publish none.
+        owner: The data set that gave the ids, by default this one.
 
     Returns:
         The seen images.
@@ -121,11 +90,13 @@ def seen_of(dataset: str, hashes: NDArray[np.uint8], patients: Sequence[str] | N
     """
     if patients is not None and len(patients) != len(hashes):
         raise DataError(f"data set {dataset}: {len(patients)} patients for {len(hashes)} image hashes")
+    named = named_patients(owner or dataset, patients) or [""] * len(hashes)
     return Seen(
         hashes=hashes,
         datasets=(dataset,),
         dataset=np.zeros(len(hashes), dtype=np.uint8),
-        patients=patient_keys([""] * len(hashes) if patients is None else prefixed(dataset, patients)),
+        patients=patient_keys(named),
+        forms=forms_of(named),
     )
 
 
@@ -147,6 +118,7 @@ def join(parts: Sequence[Seen]) -> Seen:
             [np.array([names.index(n) for n in part.datasets], dtype=np.uint8)[part.dataset] for part in parts]
         ),
         patients=np.concatenate([part.patients for part in parts]),
+        forms=tuple(sorted({form for part in parts for form in part.forms})),
     )
 
 
@@ -157,7 +129,7 @@ def write_seen(path: Path, seen: Seen) -> None:
         path: The file to create or replace.
         seen: The seen images.
     """
-    about = {"schema": _SCHEMA, "hash": VERSION, "datasets": list(seen.datasets)}
+    about = {"schema": _SCHEMA, "hash": VERSION, "datasets": list(seen.datasets), "forms": list(seen.forms)}
     tensors: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(getattr(seen, name)) for name in sorted(_TENSORS)}
     with replacing_file(path) as temporary:
         save_file(tensors, temporary, metadata={_META: json.dumps(about, ensure_ascii=False)})
@@ -184,7 +156,8 @@ def read_seen(path: Path) -> Seen:
             about = _about(path, file.metadata())
             if set(file.keys()) != _TENSORS:
                 raise DataError(f"it holds {sorted(file.keys())[:5]}, expected {sorted(_TENSORS)}")
-            return Seen(datasets=tuple(about["datasets"]), **{name: file.get_tensor(name) for name in _TENSORS})
+            names = {name: tuple(about.get(name, ())) for name in ("datasets", "forms")}
+            return Seen(**names, **{name: file.get_tensor(name) for name in _TENSORS})
     except (SafetensorError, OSError, DataError, TypeError, AttributeError) as error:
         raise ZooError(f"{path} is not a whole list of seen images ({error}); fetch or make it again") from error
 
@@ -199,7 +172,7 @@ def _about(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
     if about.get("schema") != _SCHEMA or about.get("hash") != VERSION:
         came = f"schema {about.get('schema')!r}, hash {about.get('hash')!r}"
         raise ZooError(f"{path} has {came}; this medzoo reads schema {_SCHEMA}, hash {VERSION!r}: update medzoo")
-    names = about.get("datasets")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError("its data set names are not a list of names")
+    for what, names in (("data set names", about.get("datasets")), ("forms of patient ids", about.get("forms", []))):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"its {what} are not a list of names")
     return about

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medzoo.contamination.patient_ids import form_notes, forms_of, patient_keys
 from medzoo.contamination.result import SAME_NAME, SAME_PATIENT, Audit
-from medzoo.contamination.seen_images import patient_keys
 from medzoo.core.errors import DataError
 
 SEEN_LIST = "seen_list.csv"
@@ -62,7 +62,8 @@ def audit_by_list(names: Sequence[str], patients: Sequence[str] | None, seen: Se
 
     Example:
         >>> listed = SeenList(frozenset({"00000001_000"}), frozenset({"chestxray14:5288"}))
-        >>> found = audit_by_list(["a/00000001_000.png", "b.png", "c.png"], ["", "chestxray14:05288", ""], listed)
+        >>> names = ["a/00000001_000.png", "b.png", "c.png"]
+        >>> found = audit_by_list(names, ["", "chestxray14:Patient 05288", ""], listed)
         >>> found.found.tolist()
         ['same name', 'same patient', '']
     """
@@ -74,7 +75,12 @@ def audit_by_list(names: Sequence[str], patients: Sequence[str] | None, seen: Se
         found[known & np.isin(keys, patient_keys(sorted(seen.patients)))] = SAME_PATIENT
     found[np.array([_plain(name) in seen.images for name in names], bool)] = SAME_NAME
     none = np.full(len(names), -1)
-    return Audit(found, none, none, np.full(len(names), ""), patients_known=bool(known.any()), names=tuple(names))
+    notes = form_notes(patients, forms_of(seen.patients))
+    bare = sorted(one for one in seen.patients if ":" not in one)
+    if bare and known.any():
+        what = f"{len(bare):,} of {len(seen.patients):,} listed patient ids name no data set ({bare[0]})"
+        notes = (*notes, f"{what} and are not compared; write them as chestxray14:5288")
+    return Audit(found, none, none, np.full(len(names), ""), bool(known.any()), tuple(names), notes)
 
 
 def _plain(name: str) -> str:

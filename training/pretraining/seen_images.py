@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from medzoo.contamination.seen_images import SEEN, Seen, join, patient_keys, prefixed, seen_of, write_seen
+from medzoo.contamination.seen_images import SEEN, Seen, join, seen_of, write_seen
 from medzoo.core.atomic import replacing_file
 from training.cache.hashes import cache_hashes
 from training.datasets import DATASETS
@@ -41,10 +40,8 @@ def _seen(part: Slice, corpus: Corpus) -> Seen:
     """Hash the training images of one data set, and their patients if the publisher's ids are public."""
     cache, owner = part.cache, DATASETS[part.cache.name].patient_ids
     train = np.flatnonzero(~corpus.held_out[part.rows])
-    seen = seen_of(cache.name, cache_hashes(cache)[train])
-    if not owner or cache.patients is None:
-        return seen
-    return replace(seen, patients=patient_keys(prefixed(owner, cache.patients[train])))
+    patients = cache.patients[train] if owner and cache.patients is not None else None
+    return seen_of(cache.name, cache_hashes(cache)[train], patients, owner)
 
 
 def published_names(paths: Sequence[str]) -> list[str]:

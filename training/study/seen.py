@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medzoo.contamination.image_hashes import named_patients
+from medzoo.contamination.patient_ids import named_patients
 from medzoo.contamination.result import Audit, audit_records
 from medzoo.contamination.seen_images import SEEN, join, read_seen
 from medzoo.zoo.bundle import Bundle
