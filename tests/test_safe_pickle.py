@@ -12,6 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -168,3 +169,17 @@ def test_a_module_that_holds_itself() -> None:
     inner.state["_modules"]["me"] = inner
     with pytest.raises(ZooError, match="nested without end"):
         unwrap(inner, "x")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "in an archive"])
+def test_no_file_stays_open(tmp_path: Path, packed: bool) -> None:
+    file = tmp_path / "w.pt"
+    torch.save({"a": torch.arange(3.0), "b": torch.ones(2)}, file)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+            archive.write(file, "w.pt")
+        file = tmp_path / "w.zip"
+    with open_checkpoint(file) as opened:
+        assert opened.read(opened.tree["a"]).tolist() == [0, 1, 2]
+    left = {Path(one.path).name for one in psutil.Process().open_files()}
+    assert opened.tree and not left & {"w.pt", "w.zip"}

@@ -7,10 +7,10 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -24,6 +24,8 @@ from medzoo.importing.torch_files import LegacyFile, ZipFile
 # What a weights file inside an archive is called.
 _ENDINGS = (".pth", ".pt", ".ckpt", ".tar", ".safetensors", ".h5", ".hdf5", ".bin")
 _LARGEST_MEMBER = 8 << 30
+
+Members: TypeAlias = tuple[list[tuple[str, int]], Callable[[str], IO[bytes]]]  # of an open archive
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,16 @@ def open_checkpoint(path: Path, member: str | None = None) -> Iterator[Checkpoin
     refuse_what_is_no_file(head, path)
     members = _zip_members if head[:4] == b"PK\x03\x04" and not _is_torch(path) else None
     members = _tar_members if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar" else members
-    if members is None:
-        yield _open(path, head)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        name, inner = _unpack(path, member, members, Path(folder))
+    with ExitStack() as stack:  # Windows removes no file that is open
+        if members is None:
+            yield _open(path, head, stack)
+            return
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        with ExitStack() as archive:
+            name, inner = _unpack(path, member, *members(path, archive), folder)
         head = _head(inner)
         refuse_what_is_no_file(head, inner)
-        one = _open(inner, head)
+        one = _open(inner, head, stack)
         yield Checkpoint(f"{one.kind}, in an archive as {name}", one.tree, one.read)
 
 
@@ -78,9 +82,9 @@ def _head(path: Path) -> bytes:
         return file.read(1024)
 
 
-def _open(path: Path, head: bytes) -> Checkpoint:
+def _open(path: Path, head: bytes, stack: ExitStack) -> Checkpoint:
     if head[:4] == b"PK\x03\x04":
-        opened = ZipFile(path)
+        opened = ZipFile(path, stack.enter_context(zipfile.ZipFile(path)))
         return Checkpoint("torch.save", opened.tree, _reader(opened))
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return Checkpoint("Keras HDF5", read_densenet(path), _as_it_is)
@@ -138,14 +142,14 @@ def _as_it_is(value: Any) -> Tensor:
     return value
 
 
-def _zip_members(path: Path) -> tuple[list[tuple[str, int]], Callable[[str], IO[bytes]]]:
-    archive = zipfile.ZipFile(path)
+def _zip_members(path: Path, stack: ExitStack) -> Members:
+    archive = stack.enter_context(zipfile.ZipFile(path))
     return [(info.filename, info.file_size) for info in archive.infolist() if not info.is_dir()], archive.open
 
 
-def _tar_members(path: Path) -> tuple[list[tuple[str, int]], Callable[[str], IO[bytes]]]:
+def _tar_members(path: Path, stack: ExitStack) -> Members:
     try:
-        archive = tarfile.open(path)  # noqa: SIM115 - read from while it is open
+        archive = stack.enter_context(tarfile.open(path))  # noqa: SIM115
         files = [(one.name, one.size) for one in archive.getmembers() if one.isreg()]
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ZooError(f"{path} is an archive that is damaged or cut off ({error}); fetch it again") from error
@@ -162,11 +166,11 @@ def _tar_members(path: Path) -> tuple[list[tuple[str, int]], Callable[[str], IO[
 def _unpack(
     path: Path,
     member: str | None,
-    members: Callable[[Path], tuple[list[tuple[str, int]], Callable[[str], IO[bytes]]]],
+    files: list[tuple[str, int]],
+    opened: Callable[[str], IO[bytes]],
     folder: Path,
 ) -> tuple[str, Path]:
     """Copy the one weights file of an archive into a folder."""
-    files, opened = members(path)
     found = [(name, size) for name, size in files if (name == member if member else name.lower().endswith(_ENDINGS))]
     if len(found) != 1:
         names = ", ".join(name for name, _ in (found or files)[:8]) or "nothing"

@@ -43,9 +43,9 @@ class ZipFile(TorchFile):
         ZooError: It is damaged, or not one of torch's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
         self.path = path
-        self._zip = zipfile.ZipFile(path)
+        self._zip = opened
         pickles = [name for name in self._zip.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
         if len(pickles) != 1:
             raise ZooError(f"{path} is a zip with {len(pickles)} files data.pkl; torch writes one")
