@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ def model(zoo: Path) -> Model:
 
 def test_a_torch_program(model: Model, tmp_path: Path) -> None:
     model.train()
+    model.medzoo = replace(model.medzoo, positive="b")
     before = {key: value.clone() for key, value in model.state_dict().items()}
     found = export(model, tmp_path / "model.pt2", "torch")
     assert model.training  # the model itself stays as it is
@@ -39,6 +41,7 @@ def test_a_torch_program(model: Model, tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.allclose(program(images), model(images), atol=1e-5)
     described = json.loads(files["medzoo.json"])
+    assert described["positive"] == "b"
     assert described["input"]["mean"] == list(model.medzoo.input.mean)
     assert described["input"]["input_size"] == [1, 32, 32]
 
@@ -81,11 +84,11 @@ def test_an_unknown_format_and_a_list_of_maps(model: Model, zoo: Path, tmp_path:
 
 def test_the_command(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny.pt2"
-    result = CliRunner().invoke(app, ["export", str(tiny), str(out)])
+    result = CliRunner().invoke(app, ["export", str(tiny), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "tiny.pt2 (torch): outputs within" in result.output
     assert "takes float32 [N, 3, 32, 32]: values 0 to 255 divided by 255, minus 0.485" in result.output
-    result = CliRunner().invoke(app, ["export", "densenet121_efi_r", str(out)])
+    result = CliRunner().invoke(app, ["export", "densenet121_efi_r", "--out", str(out)])
     assert isinstance(result.exception, UnknownNameError)
 
 

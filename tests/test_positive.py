@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,10 @@ from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.protocol import Protocol
 from medzoo.core.errors import DataError
 from medzoo.data.positive import choose_positive
+from medzoo.engine.schedule import TrainingConfig
+from medzoo.finetuning.options import FinetuneOptions
 from medzoo.finetuning.report import Report
+from medzoo.finetuning.resume import open_checkpoints
 from medzoo.metrics import Metrics, paired_difference
 from medzoo.metrics import evaluate as measure
 from medzoo.metrics.operating import operating_point
@@ -166,6 +170,19 @@ def test_finetuning_names_it_and_the_bundle_keeps_it(report: Report, folders: Pa
     )
     old = evaluate(folder, folders, bootstrap=0, device="cpu")
     assert old.metrics.positive == "Normal" and "sensitivity for Normal" in str(old)
+
+
+def test_a_run_with_another_one_is_not_resumed(report: Report, tmp_path: Path) -> None:
+    training = TrainingConfig(1, 8, 1e-3, 0.01)
+    options = FinetuneOptions("full", training, "linear", "none", "none", 1.0, None, 0, "cpu")
+    opened = [
+        open_checkpoints(tmp_path / "c", False, model, report.examples, report.held_out, options)
+        for model in (
+            SimpleNamespace(medzoo=replace(report.model.medzoo, positive=one), state_dict=dict) for one in CLASSES
+        )
+    ]
+    assert [one.settings.pop("positive") for one in opened if one] == list(CLASSES)
+    assert opened[0] and opened[1] and opened[0].settings == opened[1].settings
 
 
 def test_curves_name_it(report: Report) -> None:

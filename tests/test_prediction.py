@@ -16,7 +16,7 @@ from makers import class_folders, pictures, save_bundle
 from PIL import Image
 from typer.testing import CliRunner
 
-from medzoo import create_model, predict
+from medzoo import create_model, evaluate, predict
 from medzoo.__main__ import app
 from medzoo.core.errors import DataError, MedzooError, UnreadableError
 from medzoo.data.geometry import Geometry
@@ -184,6 +184,23 @@ def test_unreadable_images_can_be_left_out_whatever_the_chunks(
     assert [name for name, _ in found.unreadable] == ["3", str(files[5])]
     np.testing.assert_array_equal(found.probabilities, want[:5])
     assert len(found.to_dicts()) == len(found.to_csv().splitlines()) - 1 == 5
+
+
+def test_what_looks_wrong_is_said_whatever_the_chunks(
+    model: Any, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "black.png")
+    Image.new("RGB", (40, 40), (200, 90, 90)).save(tmp_path / "flat.png")
+    monkeypatch.setattr("medzoo.inference.image_stream.ROOM", 1)  # a chunk an image
+    found = predict(model, [*files, tmp_path / "black.png", tmp_path / "flat.png"])
+    total = len(files) + 2
+    assert [one.what for one in found.warnings] == [
+        f"1 of {total} images are nearly {x}" for x in ("black", "constant")
+    ]
+    assert f"warning: 1 of {total} images are nearly black: {tmp_path / 'black.png'}" in capsys.readouterr().err
+    labels = ["low", "mid", "high", "low"]
+    measured = evaluate(model, ([np.zeros((40, 40), np.uint8), *IMAGES][: len(labels)], labels), bootstrap=0)
+    assert "1 of 4 images are nearly black." in measured.notes
 
 
 def test_memory_does_not_grow_with_the_number_of_images(model: Any, files: list[Path]) -> None:

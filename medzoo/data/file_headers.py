@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,12 +33,14 @@ class Header:
         height: In pixels.
         mode: The kind of its pixels, such as ``grey`` or ``RGB``.
         pages: How many images the file holds.
+        row: Which image of the data set it is.
     """
 
     width: int
     height: int
     mode: str
     pages: int = 1
+    row: int = field(default=0, compare=False, repr=False)
 
 
 def read_headers(items: Images, rows: Iterable[int], options: ReadOptions = DEFAULT) -> list[Header]:
@@ -60,7 +62,7 @@ def read_headers(items: Images, rows: Iterable[int], options: ReadOptions = DEFA
         except UNREADABLE:
             continue
         if header is not None:
-            found.append(header)
+            found.append(replace(header, row=row))
     return found
 
 

@@ -51,6 +51,35 @@ class ImageWarning:
         return f"{self.what}: {some(self.ids, _NAMED)}"
 
 
+class ImageChecks:
+    """The same as ``check_images`` for images that come in parts: about 1 kB of each is kept."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[np.float32], ...]] = []
+
+    def add(self, images: NDArray[np.uint8]) -> None:
+        """Look at the next images, ``uint8 [N, H, W, C]``."""
+        self._parts += [_measured(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
+
+    def warnings(self, ids: Sequence[str]) -> tuple[ImageWarning, ...]:
+        """Judge all images added, named in their order."""
+        if not self._parts:
+            return ()
+        deviation, dark, cells, colours = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        black = dark >= _MOST
+        constant = (deviation < _CONSTANT) & ~black
+        inverted = np.zeros(len(black), bool)
+        good = np.flatnonzero(~black & ~constant)
+        if len(good) >= _FEWEST:
+            inverted[good] = _inverted_pattern(cells[good]) | _inverted_colour(colours[good])
+        found = (
+            (black, "nearly black"),
+            (constant, "nearly constant"),
+            (inverted, "inverted (light and dark swapped) against the rest"),
+        )
+        return tuple(_warning(rows, what, ids) for rows, what in found if rows.any())
+
+
 def check_images(images: NDArray[np.uint8], ids: Sequence[str]) -> tuple[ImageWarning, ...]:
     """Find images that look wrongly read.
 
@@ -73,22 +102,9 @@ def check_images(images: NDArray[np.uint8], ids: Sequence[str]) -> tuple[ImageWa
         >>> [str(warning) for warning in check_images(images, ["a.png", "b.png", "c.png"])]
         ['1 of 3 images are nearly black: b.png']
     """
-    parts = [_measured(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
-    if not parts:
-        return ()
-    deviation, dark, cells, colours = (np.concatenate(part) for part in zip(*parts, strict=True))
-    black = dark >= _MOST
-    constant = (deviation < _CONSTANT) & ~black
-    inverted = np.zeros(len(images), bool)
-    good = np.flatnonzero(~black & ~constant)
-    if len(good) >= _FEWEST:
-        inverted[good] = _inverted_pattern(cells[good]) | _inverted_colour(colours[good])
-    found = (
-        (black, "nearly black"),
-        (constant, "nearly constant"),
-        (inverted, "inverted (light and dark swapped) against the rest"),
-    )
-    return tuple(_warning(rows, what, ids) for rows, what in found if rows.any())
+    checks = ImageChecks()
+    checks.add(images)
+    return checks.warnings(ids)
 
 
 def reduced(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from medzoo.core.progress import say, show
+from medzoo.data.class_shortcuts import find_shortcuts
 from medzoo.data.dataset import Examples, ImageDataset, Lazy
 from medzoo.data.decoding import Images
 from medzoo.data.file_headers import Header, read_headers, spread
@@ -148,7 +149,10 @@ def overview_of(data: ImageDataset[Images], headers: Sequence[Header] | None = N
         masks=masks,
         skipped=dict(data.skipped),
         notes=data.notes,
-        warnings=(f"{masks:,} images are masks of others by their names, and are taken as images",) if masks else (),
+        warnings=(
+            *((f"{masks:,} images are masks of others by their names, and are taken as images",) if masks else ()),
+            *find_shortcuts(headers, data.targets[[header.row for header in headers]], data.classes),
+        ),
     )
 
 

@@ -62,6 +62,7 @@ def open_checkpoints(
         "weight": model.medzoo.weights,
         "network": [model.medzoo.arch, model.medzoo.head, model.medzoo.truncate, model.medzoo.frozen],
         "image size": model.medzoo.input.size,
+        "positive": model.medzoo.positive,
         **{name: value for name, value in asdict(options).items() if name not in ("training", "head", "device")},
         **asdict(options.training),
         "data": fingerprint(examples),

@@ -202,7 +202,7 @@ def evaluate(
             "threshold": threshold,
             "positive": positive,
         },
-        notes=(*found.notes, *([note] if note else [])),
+        notes=(*found.notes, *(f"{one.what}." for one in predictions.warnings), *([note] if note else [])),
         seconds=time.perf_counter() - started,
     )
 

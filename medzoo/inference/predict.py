@@ -16,9 +16,10 @@ from torch import Tensor
 
 from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
-from medzoo.core.progress import bar
+from medzoo.core.progress import bar, say
 from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.decoding import Images
+from medzoo.data.image_checks import ImageChecks, ImageWarning
 from medzoo.data.overview import announce
 from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
@@ -45,6 +46,7 @@ class Predictions:
         threshold: Probability from which the positive class (``binary``: one number) or each class (``multilabel``: C
             numbers) is predicted, where another was chosen than 0.5.
         positive: The positive class of a ``binary`` task; empty: the last.
+        warnings: What looks wrongly read among the images: black, constant, or inverted against the rest.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +56,7 @@ class Predictions:
     unreadable: tuple[tuple[str, str], ...] = ()
     threshold: tuple[float, ...] | None = None
     positive: str = ""
+    warnings: tuple[ImageWarning, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -220,7 +223,7 @@ def check_batch_size(batch_size: int) -> None:
 def infer(
     model: Model, data: ImageDataset[Images], transforms: Sequence[TTATransform], *, batch_size: int, device: str | None
 ) -> Predictions:
-    """Predict images that are already listed.
+    """Predict images that are already listed, and say on stderr which look wrongly read.
 
     Args:
         model: From ``classifier``.
@@ -240,10 +243,13 @@ def infer(
     rows: list[int] = []
     found: list[NDArray[np.float32]] = []
     unreadable: list[tuple[str, str]] = []
+    checks = ImageChecks()
     with channels_last(model, where), flush_denormals():
         for chunk in decode_chunks(names, data.images, info.input.geometry, reading=data.reading):
             loader = Loader([ImageArray(chunk.images, AUGMENTS["none"])], info.input, where)
             rows += chunk.rows.tolist()
+            if not isinstance(data.images, np.ndarray):  # as before training: their owner has seen those
+                checks.add(chunk.images)
             unreadable += [(names[index], reason) for index, reason in chunk.unreadable]
             with bar("predicting", len(loader)) as advance:
                 for part in batch_slices(len(loader), batch_size):
@@ -251,7 +257,11 @@ def infer(
                     advance(part.stop - part.start, "")
     stacked = np.concatenate(found)
     classes = info.classes or tuple(map(str, range(stacked.shape[1])))
-    return Predictions(tuple(names[row] for row in rows), classes, info.task, stacked, tuple(unreadable))
+    ids = tuple(names[row] for row in rows)
+    warnings = checks.warnings(ids)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return Predictions(ids, classes, info.task, stacked, tuple(unreadable), warnings=warnings)
 
 
 def _mean_over(

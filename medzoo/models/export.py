@@ -47,8 +47,8 @@ def export(model: Model, path: str | Path, format: str = "onnx") -> Exported:  #
     """Export a model as a file that runs without medzoo, and run the file to check its outputs.
 
     The file maps normalised ``float32 [N, C, H, W]`` of the input contract's size, N free, to logits (or features).
-    Its input contract and the names of its outputs are stored in it as JSON: under ``"medzoo"`` in the metadata of
-    the ONNX model, or as extra file ``medzoo.json`` of the torch program.
+    Its input contract, the names of its outputs and which of two is positive are stored in it as JSON: under
+    ``"medzoo"`` in the metadata of the ONNX model, or as extra file ``medzoo.json`` of the torch program.
 
     Args:
         model: A model made by ``create_model`` or ``finetune``; it is not changed.
@@ -98,6 +98,7 @@ def _described(info: ModelInfo) -> dict[str, Any]:
         "arch": info.arch,
         "task": info.task,
         "classes": list(info.classes),
+        "positive": info.positive or None,
         "input": {**info.input.to_config(), "value_range": [0, 255], "scaled_to": [0, 1]},
     }
 
