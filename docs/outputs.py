@@ -50,7 +50,7 @@ def samples(data: Path, imagenet: Path, work: Path) -> None:
     (work / "other_hospital.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (work / "training").symlink_to(ROOT / "training")
     shutil.copytree(ROOT / "preview", work / "zoo")
-    run("", f"python -m training publish densenet121_in --to zoo --imagenet-weights {imagenet}", work)
+    run("", f"python -m training publish densenet121_in --out zoo --imagenet-weights {imagenet}", work)
     # Two checkpoints as training scripts leave them: of a parallel model, and a whole module with one input channel.
     state = load_file(imagenet)
     wrapped = {f"module.{name}": value for name, value in state.items()}

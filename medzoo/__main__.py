@@ -20,6 +20,7 @@ from medzoo.cli.info import info
 from medzoo.cli.list_weights import list_weights
 from medzoo.cli.look import look
 from medzoo.cli.mirror import mirror
+from medzoo.cli.options import Debug, grouped
 from medzoo.cli.predict import predict
 from medzoo.cli.recommend import recommend
 from medzoo.cli.verify import verify
@@ -29,7 +30,7 @@ SUMMARY = "Pretrained weights for medical images, and tools to use them. Not for
 app = new_app(SUMMARY)
 
 app.command("list")(list_weights)
-app.command("import")(import_weights)
+app.command("import")(grouped(import_weights))
 for command in (
     info,
     download,
@@ -45,7 +46,7 @@ for command in (
     export,
     mirror,
 ):
-    app.command()(command)
+    app.command()(grouped(command))
 
 
 def _version(show: bool) -> None:
@@ -59,7 +60,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Take the options that stand before a command."""
 

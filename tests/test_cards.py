@@ -269,7 +269,7 @@ def test_the_gallery_filters_and_compares_in_a_browser(evidence: Evidence, tmp_p
 
 def test_the_command_writes_a_gallery_and_leaves_the_cards_alone(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in CARDS.iterdir()}
-    result = CliRunner().invoke(app, ["card", "--site", str(tmp_path / "site")])
+    result = CliRunner().invoke(app, ["card", "--site", "--out", str(tmp_path / "site")])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "site" / "index.html").is_file()
     assert {file: file.stat().st_mtime_ns for file in CARDS.iterdir()} == before

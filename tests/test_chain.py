@@ -49,11 +49,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
         save_file(timm.create_model("densenet121", pretrained=False).state_dict(), imagenet)
     common = ("--data", data, "--work", work, "--allow-partial", "--image-size", 32)
     run("prepare", *common)
-    run("publish", "densenet121_in", "--imagenet-weights", imagenet, "--work", work, "--to", zoo)
+    run("publish", "densenet121_in", "--imagenet-weights", imagenet, "--work", work, "--out", zoo)
     for name in NAMES:
         start = ("--imagenet-weights", imagenet) if name.endswith("_in") else ()
         run("pretrain", name, *common, "--epochs", 1, "--batch-size", 16, "--device", "cpu", *start)
-        run("publish", name, "--work", work, "--to", zoo)
+        run("publish", name, "--work", work, "--out", zoo)
     arms = "IN,Domain_RI,Domain_IN,All_RI"
     study = ("study", *common, "--zoo", zoo, "--targets", "deepdrid", "--arms", arms, "--epochs", 1)
     study = (*study, "--folds", 2, "--device", "cpu")

@@ -220,9 +220,9 @@ def test_mistakes_with_predict(run: Run, tiny: Path, tmp_path: Path, words: Sequ
         (("pretrain", NAME, "--data", "HERE", "--limit", 0), "limit"),
         (("pretrain", NAME, "--data", "HERE", "--limit", -3), "limit"),
         (("pretrain", NAME, "--data", "HERE", "--device", "gpu"), "device 'gpu' is"),
-        (("publish", NAME, "--to", "HERE/zoo"), f"there is no complete run of {NAME}"),
+        (("publish", NAME, "--out", "HERE/zoo"), f"there is no complete run of {NAME}"),
         (
-            ("publish", "densenet121_in", "--to", "HERE/zoo", "--imagenet-weights", "/nowhere"),
+            ("publish", "densenet121_in", "--out", "HERE/zoo", "--imagenet-weights", "/nowhere"),
             "/nowhere cannot be read",
         ),
         (("study", "--data", "HERE"), "none of the targets shenzhen, .* is in"),

@@ -23,7 +23,8 @@ from typer.testing import CliRunner
 
 from medzoo.__main__ import app
 from medzoo.cli.app import run
-from medzoo.cli.options import Columns, data_of, validation_of
+from medzoo.cli.finetune import validation_of
+from medzoo.cli.options import Columns, SplitColumns
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.data import image_buffer as room
 from medzoo.data.decoding import decode_many
@@ -217,16 +218,16 @@ def test_the_command_lines_options_name_the_columns(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     rows = [f"{file},{i % 2},{1 - i % 2},p{i},{'test' if i > 1 else 'train'}" for i, file in enumerate(files)]
     table.write_text("\n".join(["file,mass,edema,who,part", *rows]))
-    assert data_of(table, Columns()) == table
-    columns = Columns(root, "file", ["mass", "edema"], "who", "part")
-    records = data_of(table, columns)
+    assert Columns().open(table) == table
+    columns = SplitColumns(root, "file", ["mass", "edema"], "who", split_column="part")
+    records = columns.open(table)
     assert records.task == "multilabel" and records.patients is not None and records.splits is not None
-    assert data_of(table, Columns(root, "file", ["mass"])).task == "binary"
+    assert Columns(root, "file", ["mass"]).open(table).task == "binary"
     assert validation_of(None, columns) is None and validation_of("0.3", columns) == 0.3
     assert validation_of(str(root), columns) == root
     assert validation_of(str(table), columns).classes == ("mass", "edema")
     with pytest.raises(DataError, match=r"no column named 'label'; known: .* \(say which with label=\)"):
-        data_of(table, Columns(root, "file"))
+        Columns(root, "file").open(table)
 
 
 def test_the_finetune_command_reads_both_tables_and_refuses_a_shared_patient(tiny: Path, tmp_path: Path) -> None:

@@ -510,10 +510,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         return int(stopped.value.code or 0), caught.out + caught.err
 
     zoo, words = tmp_path / "zoo", ("--as", "lab_cxr", "--arch", "test_resnet", "--licence", "ours")
-    code, text = run("import", tmp_path / "my_model.pth", "--to", zoo, *words)
+    code, text = run("import", tmp_path / "my_model.pth", "--out", zoo, *words)
     assert code == 2 and "--task" in text
     code, text = run(
-        "import", tmp_path / "my_model.pth", "--to", zoo, *words, "--task", "binary", "--labels", "no, yes"
+        "import", tmp_path / "my_model.pth", "--out", zoo, *words, "--task", "binary", "--labels", "no, yes"
     )
     assert code == 0 and "lab_cxr: test_resnet, 2 outputs" in text
     assert run("list", "--zoo", zoo)[1].splitlines()[-1].split() == ["lab_cxr", "imported", "test_resnet"]
@@ -571,7 +571,7 @@ def test_a_person_at_a_terminal_is_asked(
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal("perhaps\nmultilabel\n"))
-    words = ["medzoo", "import", str(tmp_path / "w.pth"), "--to", str(tmp_path / "zoo"), "--arch", "test_resnet"]
+    words = ["medzoo", "import", str(tmp_path / "w.pth"), "--out", str(tmp_path / "zoo"), "--arch", "test_resnet"]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as stopped:
         main()

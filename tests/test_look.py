@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -22,11 +24,14 @@ from PIL import Image
 import medzoo
 from medzoo.__main__ import app
 from medzoo.cli.app import run
+from medzoo.contamination.image_hashes import hashes_of
+from medzoo.contamination.seen_images import SEEN, seen_of, write_seen
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.core.progress import muted, show
+from medzoo.data.class_shortcuts import find_shortcuts
 from medzoo.data.file_headers import Header, read_headers
 from medzoo.data.geometry import Geometry
-from medzoo.data.opening import open_dataset
+from medzoo.data.opening import open_dataset, open_images
 from medzoo.data.overview import READ, Overview, announce, flag, overview_of
 from medzoo.data.read_options import ReadOptions
 from medzoo.reporting.data_figure import Shown, chosen
@@ -221,6 +226,35 @@ def test_the_overview_is_shown_once_and_muted_for_programs(tmp_path: Path, capsy
     assert capsys.readouterr().err == "this\n"
 
 
+def test_sizes_and_modes_that_give_the_class_away_are_said_with_numbers(tmp_path: Path) -> None:
+    class_folders(tmp_path / "same", each=40)
+    assert overview_of(open_dataset(tmp_path / "same")).warnings == ()
+    root = tmp_path / "set"
+    for kind, side, mode in (("normal", 50, "L"), ("pneumonia", 40, "RGB")):
+        (root / kind).mkdir(parents=True)
+        for number in range(30):
+            image = Image.fromarray(noise((side + number % 3, side, 3))).convert("L" if number == 7 else mode)
+            image.save(root / kind / f"{number}.png")
+    size, modes = overview_of(open_dataset(root)).warnings
+    assert size.startswith(
+        "the size goes with the class: median 40 x 41 of 25 files of pneumonia, median 50 x 51 of 25"
+    )
+    assert "(AUROC 1.00)" in size
+    assert re.match(
+        r"the kind of pixels goes with the class: (RGB in 24|grey in 1) of 25 files of pneumonia, "
+        r"(RGB in 0|grey in 25) of 25 others \(AUROC 0.98\)",
+        modes,
+    )
+    assert medzoo.look(root, image_size=32).warnings[:1] == (size.replace("25", "30"),)
+    # Of several classes the worst, and of too few images none.
+    targets = np.eye(3, dtype=np.float32)[[0] * 20 + [1] * 20 + [2] * 20]
+    headers = [Header(40, 40, "grey")] * 40 + [Header(60, 60, "grey")] * 20
+    (found,) = find_shortcuts(headers, targets, ("a", "b", "c"))
+    assert "20 files of c, median 40 x 40 of 40 others" in found
+    assert find_shortcuts(headers[39:41], targets[39:41], ("a", "b", "c")) == ()
+    assert find_shortcuts([], targets[:0], ("a", "b", "c")) == ()
+
+
 def test_the_page_asked_for_reaches_the_pixels(tmp_path: Path) -> None:
     root, wanted = tmp_path / "set", {}
     for kind in ("green", "red"):
@@ -263,7 +297,7 @@ def test_commands_say_first_what_was_found_and_take_the_options(tmp_path: Path, 
     assert (tmp_path / "model" / "pictures" / "data.png").exists()
     for words in (
         ("evaluate", tmp_path / "model", root, *common, "--bootstrap", 0),
-        ("recommend", root, "--weights", WEIGHT, "--image-size", 32, "--folds", 2, *common),
+        ("recommend", root, WEIGHT, "--image-size", 32, "--folds", 2, *common),
         ("compare", root, WEIGHT, *probe[:2], "--strategies", "linear_probe", "--folds", 1, *common),
         ("predict", tmp_path / "model", root, *common),
     ):
@@ -272,6 +306,29 @@ def test_commands_say_first_what_was_found_and_take_the_options(tmp_path: Path, 
         assert err.startswith("set: 2") and "bad.png" in err, (words, err)
         code, out, err = shell(*words, "--json")
         assert code == 0 and json.loads(out) and "set: 2" not in err and "bad.png" in err, words
+
+
+def test_analyze_audit_and_features_read_as_asked(tmp_path: Path, tiny: Path, shell) -> None:  # type: ignore[no-untyped-def]
+    root = class_folders(tmp_path / "set", each=6)
+    first = pages(root / "red" / "two.tif")[0]
+    (root / "red" / "bad.png").write_bytes(b"broken")
+    options: dict[str, Any] = {"page": 1, "skip_unreadable": True}
+    with pytest.raises(UnreadableError, match="2 of 14 images of set cannot be read"):
+        medzoo.extract_features(tiny, root)
+    features = medzoo.extract_features(tiny, root, image_size=40, **options)
+    assert len(features.values) == 13
+    np.testing.assert_array_equal(features.examples.images[features.examples.ids.index("red/two.tif")], first)
+    bundle = tmp_path / "seen"
+    shutil.copytree(tiny, bundle)
+    write_seen(bundle / SEEN, seen_of("theirs", hashes_of(open_images([first]))))
+    audit = medzoo.audit(root, bundle, **options)
+    assert [audit.names[row] for row in np.flatnonzero(audit.copies)] == ["red/two.tif"] and len(audit) == 13
+    with pytest.raises(UnreadableError, match="more than 100 pixels"):
+        medzoo.audit(root, bundle, page=1, max_pixels=100)
+    words = (root, "--page", 1, "--skip-unreadable", "--json")
+    for command in (("audit", *words[:1], bundle, *words[1:]), ("analyze", tiny, tiny, *words, "--image-size", 32)):
+        code, out, err = shell(*command)
+        assert code == 0 and json.loads(out) and "bad.png" in err, (command, err)
 
 
 def test_the_mask_of_held_out_images_follows_those_left_out(tmp_path: Path, zoo: Path) -> None:

@@ -236,8 +236,10 @@ def test_the_commands(small: Path, tmp_path: Path) -> None:
     shown = say("verify", *zoo)
     assert shown.count("golden vector within") == 2
     assert f"{NAME}: {small / NAME}" in say("download", NAME, *zoo)
-    assert f"MEDZOO_ZOO={tmp_path / 'copy'}" in say("mirror", str(tmp_path / "copy"), *zoo)
-    assert f"unzip {tmp_path / 'one.zip'} there" in say("mirror", str(tmp_path / "one.zip"), NAME, "--zip", *zoo)
+    assert f"MEDZOO_ZOO={tmp_path / 'copy'}" in say("mirror", "--out", str(tmp_path / "copy"), *zoo)
+    assert f"unzip {tmp_path / 'one.zip'} there" in say(
+        "mirror", NAME, "--zip", "--out", str(tmp_path / "one.zip"), *zoo
+    )
     (tmp_path / "copy" / OTHER / "model.safetensors").write_bytes(b"rotten")
     found = json.loads(CliRunner().invoke(app, ["verify", "--json", "--zoo", str(tmp_path / "copy")]).stdout)
     assert {entry["name"]: entry["sound"] for entry in found} == {NAME: True, OTHER: False}

@@ -195,7 +195,7 @@ def test_timm_reads_a_preview(work: Path) -> None:
 
 
 def test_the_command_makes_it(work: Path, tmp_path: Path) -> None:
-    words = ["publish", NAME, "--work", str(work), "--to", str(tmp_path / "preview"), "--half"]
+    words = ["publish", NAME, "--work", str(work), "--out", str(tmp_path / "preview"), "--half"]
     result = CliRunner().invoke(training_app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert read_index(tmp_path / "preview") == read_index(work / "preview"), "the same run gives the same files"

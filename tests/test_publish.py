@@ -224,7 +224,7 @@ def test_a_decision_is_recorded_once_and_published_with_the_weight(
     run = make_run(name, tmp_path)
     monkeypatch.setattr("training.publishing.terms._user", lambda: "A. Owner")
     monkeypatch.setattr("training.publishing.publish.PINS", pins)
-    command = ["publish", name, "--work", str(tmp_path), "--to", ZOO, "--send"]
+    command = ["publish", name, "--work", str(tmp_path), "--out", ZOO, "--send"]
 
     def ran(*words: str) -> Any:
         return CliRunner().invoke(app, [*command, *words])
@@ -403,7 +403,7 @@ def test_a_full_disk_leaves_the_old_version(work: Path, tmp_path: Path, monkeypa
 def test_the_command_publishes_to_a_folder_at_once_and_to_the_hub_when_told(
     hub: Hub, work: Path, tmp_path: Path, pins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["publish", NAME, "--work", str(work), "--to"]
+    command = ["publish", NAME, "--work", str(work), "--out"]
 
     def say(*words: str) -> str:
         result = CliRunner().invoke(app, [*command, *words], catch_exceptions=False)

@@ -164,13 +164,14 @@ def test_the_command(bundles: dict[str, Path], tmp_path: Path) -> None:
         path = data / f"class{label}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    command: list[Any] = ["recommend", data, "--weights", bundles["seer"], "--weights", bundles["blind"], "--folds", 3]
-    result = CliRunner().invoke(app, [*map(str, command), "--json", "--plot", str(tmp_path / "r.png")])
+    command: list[Any] = ["recommend", data, bundles["seer"], bundles["blind"], "--folds", 3]
+    result = CliRunner().invoke(app, [*map(str, command), "--json", "--out", str(tmp_path / "ranks")])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["ranking"][0] == str(bundles["seer"]) and found["data"]["images"] == 24
     assert found["settings"]["folds"] == 3 and "No patients are known" in found["notes"][0]
-    assert (tmp_path / "r.png").stat().st_size > 1000
+    assert (tmp_path / "ranks" / "ranking.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "ranks" / "recommendation.json").read_text())["verdict"] == found["verdict"]
     result = CliRunner().invoke(app, list(map(str, command)))
     assert result.exit_code == 0 and found["verdict"] in result.stdout
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.cli.options import Columns, data_of
+from medzoo.cli.options import Columns, grouped
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.holdout import shared_patients
@@ -345,20 +345,20 @@ def test_the_same_file_under_two_labels(folder: Path) -> None:
 
 def test_the_options_of_the_command_line(folder: Path) -> None:
     several = column(folder, "Mass|Nodule", "Mass", "Nodule")
-    assert data_of(several, Columns()) == several
-    assert data_of(several, Columns(label_separator="|")).task == "multilabel"
-    assert data_of(column(folder, "0", "1", "-1"), Columns(uncertain="zero")).labels.tolist() == [0, 1, 0]
+    assert Columns().open(several) == several
+    assert Columns(label_separator="|").open(several).task == "multilabel"
+    assert Columns(uncertain="zero").open(column(folder, "0", "1", "-1")).labels.tolist() == [0, 1, 0]
     for grade in ("0", "1", "-1"):
         (folder / "set" / grade).mkdir(parents=True)
         (folder / "set" / grade / f"{grade}.png").write_bytes(grade.encode())
-    assert data_of(folder / "set", Columns(uncertain="ignore")).classes == ("0", "1")
+    assert Columns(uncertain="ignore").open(folder / "set").classes == ("0", "1")
     with pytest.raises(DataError, match="set is no table that can be read"):
-        data_of(folder / "set", Columns(labels=["grade"]))
+        Columns(label_column=["grade"]).open(folder / "set")
 
 
-@pytest.mark.parametrize("name", ["finetune", "evaluate", "compare", "recommend", "audit"])
+@pytest.mark.parametrize("name", ["finetune", "evaluate", "compare", "recommend", "audit", "analyze", "look"])
 def test_every_command_that_reads_labels_has_them(name: str) -> None:
-    command = getattr(importlib.import_module(f"medzoo.cli.{name}"), name)
+    command = grouped(getattr(importlib.import_module(f"medzoo.cli.{name}"), name))
     assert {"label_separator", "uncertain", "root", "path_column"} <= set(inspect.signature(command).parameters)
 
 

@@ -8,21 +8,11 @@ from typing import Annotated
 import typer
 
 from medzoo.cli.app import new_app, run
+from medzoo.cli.options import BATCH_SIZE, EPOCHS, LR, Debug, Device, FixedSize, LogWith, Seed, grouped
 from training.commands import cards, publishing
 from training.commands import data as data_commands
 from training.commands import study as study_command
-from training.commands.options import (
-    DataFolder,
-    Device,
-    ImageNet,
-    Limit,
-    LogWith,
-    Partial,
-    Rejected,
-    Size,
-    Work,
-    existing,
-)
+from training.commands.options import DataFolder, ImageNet, Limit, Partial, Rejected, Work, existing
 
 app = new_app("Make, check and publish the weights of medzoo, and run its study.")
 
@@ -31,7 +21,7 @@ for command in (data_commands.download, data_commands.check, data_commands.prepa
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def options(debug: Debug = False) -> None:
     """Make, check and publish the weights of medzoo, and run its study."""
 
 
@@ -41,12 +31,10 @@ def pretrain(
     data: DataFolder = None,
     work: Work = Path("work"),
     recipe: Annotated[str, typer.Option(help="paper or medzoo.")] = "paper",
-    image_size: Size = 224,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.", show_default="the recipe's")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.", show_default="the recipe's")] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Peak learning rate.", show_default="the recipe's, by the batch's square root")
-    ] = None,
+    image_size: FixedSize = 224,
+    epochs: Annotated[int | None, typer.Option(help=EPOCHS, show_default="the recipe's")] = None,
+    batch_size: Annotated[int | None, typer.Option(help=BATCH_SIZE, show_default="the recipe's")] = None,
+    lr: Annotated[float | None, typer.Option(help=LR, show_default="the recipe's, by the batch's square root")] = None,
     limit: Limit = None,
     allow_partial: Partial = False,
     imagenet_weights: ImageNet = None,
@@ -56,10 +44,12 @@ def pretrain(
     ] = "plain",
     use: Annotated[
         list[str] | None,
-        typer.Option(metavar="SOURCE=SET+SET", help="Other data sets for a source; recorded as such."),
+        typer.Option(
+            metavar="SOURCE=SET+SET", help="Other data sets for a source; recorded as such; repeat for several."
+        ),
     ] = None,
     max_rejected: Rejected = 0,
-    seed: Annotated[int, typer.Option(help="Split, initial values, order, augmentation.")] = 0,
+    seed: Seed = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     log_with: LogWith = None,
     checkpoint_every: Annotated[float, typer.Option(help="Seconds between two checkpoints.")] = 300.0,
@@ -101,20 +91,20 @@ def pretrain(
     typer.echo(f"run and bundle are in {folder}")
 
 
-app.command()(study_command.study)
+app.command()(grouped(study_command.study))
 
 
 @app.command()
 def demo(
-    work: Annotated[Path, typer.Option(help="Everything goes here.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Write everything into this folder.")] = Path("demo"),
     images: Annotated[int, typer.Option(help="Synthetic images of each data set of pretraining.")] = 120,
-    image_size: Size = 32,
+    image_size: FixedSize = 32,
     imagenet_weights: ImageNet = None,
 ) -> None:
     """Run the whole pipeline: pretrain and publish on synthetic images; fine-tune and report on real tissue tiles."""
     from training.commands.demo import demo as run_demo
 
-    run_demo(work, images=images, image_size=image_size, imagenet_weights=imagenet_weights)
+    run_demo(out, images=images, image_size=image_size, imagenet_weights=imagenet_weights)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from medzoo.analysis.compatibility import InapplicableError
 from medzoo.analysis.distance import block_distances, head_distance
 from medzoo.analysis.held_out import held_out_by
@@ -25,6 +27,8 @@ from medzoo.analysis.scoring import Scorer, metric_of
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import name_unreadable
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader
@@ -49,6 +53,9 @@ def analyze(
     seed: int = 0,
     batch_size: int = 32,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Analysis:
     """Measure what fine-tuning changed in a network, or how two networks differ.
@@ -76,6 +83,9 @@ def analyze(
         seed: Orders of tiles, folds of the probe, bootstrap.
         batch_size: Images at a time, at least 2.
         device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -99,8 +109,12 @@ def analyze(
     if contracts[0].channels != contracts[1].channels:
         taken = " and ".join(str(contract.channels) for contract in contracts)
         raise MedzooError(f"before and after take {taken} channels; make both with the same in_chans")
-    dataset = open_dataset(data, task)
-    examples = _as_trained(dataset.decode(contracts[1].geometry), second, task)
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    decoded = dataset.decode(contracts[1].geometry)
+    name_unreadable(decoded)
+    examples = _as_trained(decoded, second, task)
+    if len(decoded) < len(dataset):
+        dataset = dataset.take(np.isin(dataset.ids, decoded.ids))
     measured, notes = held_out_by((before, after), dataset, zoo)
     where = best_device(device)
     part = ImageArray(examples.images, AUGMENTS["none"])

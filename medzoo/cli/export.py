@@ -14,7 +14,8 @@ def export(
     model: Annotated[
         str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle or fine-tuned model.")
     ],
-    out: Annotated[Path, typer.Argument(help="The file to write, usually .onnx or .pt2.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Write this file, usually .onnx or .pt2.")],
     format: Annotated[  # noqa: A002
         str | None, typer.Option(help="onnx or torch (torch.export).", show_default="torch for .pt2, else onnx")
     ] = None,

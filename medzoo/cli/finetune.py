@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from medzoo.cli.options import (
+    Augment,
+    BatchSize,
     Columns,
+    Data,
     Device,
+    Epochs,
+    ExcludeSeen,
     Json,
-    LabelColumns,
-    LabelSeparator,
     LogWith,
-    MaxPixels,
-    Page,
-    PathColumn,
-    PatientColumn,
+    Lr,
     Positive,
-    Root,
+    Reading,
+    Seed,
     Size,
-    SkipUnreadable,
-    SplitColumn,
-    Uncertain,
+    SplitColumns,
+    Task,
+    Weights,
     Zoo,
-    data_of,
-    print_json,
-    validation_of,
+    saved,
+    show,
 )
 
 
 def finetune(
-    weights: Annotated[str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle.")],
-    data: Annotated[Path, typer.Argument(help="A folder of class folders, or a CSV or Parquet table.")],
+    weights: Weights,
+    data: Data,
+    *,
     out: Annotated[Path | None, typer.Option(help="Write the model, its card and curves into this folder.")] = None,
     validation: Annotated[
         str | None,
@@ -44,27 +44,17 @@ def finetune(
             show_default="the data's own split, else 0.2",
         ),
     ] = None,
-    root: Root = None,
-    path_column: PathColumn = "path",
-    label_column: LabelColumns = None,
-    patient_column: PatientColumn = None,
-    split_column: SplitColumn = None,
-    label_separator: LabelSeparator = None,
-    uncertain: Uncertain = None,
-    page: Page = None,
-    max_pixels: MaxPixels = None,
-    skip_unreadable: SkipUnreadable = False,
+    columns: SplitColumns,
+    reading: Reading,
     strategy: Annotated[
         str, typer.Option(help="full, linear_probe, lp_ft, gradual, truncated or feature_extraction.")
     ] = "full",
     head: Annotated[str, typer.Option(help="mlp (the paper's) or linear.")] = "mlp",
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.", show_default="from the labels")
-    ] = None,
+    task: Task = None,
     positive: Positive = None,
-    epochs: Annotated[int, typer.Option(help="Epochs.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 16,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 16,
+    lr: Lr = 3e-4,
     weight_decay: Annotated[float, typer.Option(help="Weight decay; none on norms and biases.")] = 0.01,
     layer_decay: Annotated[
         float, typer.Option(help="Factor of the learning rate from each block to the one before it.")
@@ -76,18 +66,16 @@ def finetune(
             show_default="no early stopping",
         ),
     ] = None,
-    augment: Annotated[str, typer.Option(help="none, light, cxr, hwsi or efi.")] = "light",
+    augment: Augment = "light",
     class_weights: Annotated[str, typer.Option(help="auto, balanced or none.")] = "auto",
     image_size: Size = None,
     truncate: Annotated[
         int | None,
         typer.Option(help="Keep only the first dense blocks, so many.", show_default="2 for truncated, else all"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of split, order, augmentation and head.")] = 0,
+    seed: Seed = 0,
     device: Device = None,
-    exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Leave out images and patients that were part of pretraining.")
-    ] = False,
+    exclude_seen: ExcludeSeen = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the same interrupted command.")] = False,
     log_with: LogWith = None,
     zoo: Zoo = None,
@@ -107,13 +95,12 @@ def finetune(
     elif resume:
         raise MedzooError("--resume continues a run that was given --out; name the same folder")
     logging.getLogger("medzoo").setLevel(logging.INFO)  # which strategy, which head, which class weights
-    columns = Columns(root, path_column, label_column, patient_column, split_column, label_separator, uncertain)
     try:
         with muted(as_json):
             report = tune(
                 weights,
-                data_of(data, columns, task, skip_unreadable),
-                validation=validation_of(validation, columns, task, skip_unreadable),
+                columns.open(data, task, reading.skip_unreadable),
+                validation=validation_of(validation, columns, task, reading.skip_unreadable),
                 task=task,
                 positive=positive,
                 strategy=strategy,
@@ -130,14 +117,12 @@ def finetune(
                 truncate=truncate,
                 seed=seed,
                 device=device,
-                page=page,
-                max_pixels=max_pixels,
-                skip_unreadable=skip_unreadable,
+                log_with=log_with,
                 zoo=zoo,
                 exclude_seen=exclude_seen,
                 checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
                 resume=resume,
-                log_with=log_with,
+                **vars(reading),
             )
     except Stopped:
         if out is not None:
@@ -145,8 +130,25 @@ def finetune(
         raise
     if out is not None:  # before anything is printed: a closed pipe must not cost the model
         report.save(out)
-        sys.stderr.write(f"saved to {out}\n")
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        typer.echo(str(report))
+        saved(out)
+    show(report, as_json)
+
+
+def validation_of(text: str | None, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
+    """Parse ``--validation``: nothing, a share, or a data set with the columns of the other one.
+
+    Args:
+        text: A number, a folder or a table.
+        columns: The table's columns; not used for a folder.
+        task: As in ``Columns.open``.
+        skip_unreadable: As in ``Columns.open``.
+
+    Raises:
+        DataError: As in ``Columns.open``.
+    """
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return Path(text) if Path(text).is_dir() else columns.open(Path(text), task, skip_unreadable)

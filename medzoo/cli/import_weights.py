@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medzoo.cli.options import Json, print_json
+from medzoo.cli.options import DOMAIN, Json, Size, Task, print_json
 
 
 def import_weights(
@@ -16,20 +16,22 @@ def import_weights(
         str,
         typer.Argument(help="A known name (medzoo list --known), a file, https://..., or hf://org/repo[@rev][/file]."),
     ],
-    to: Annotated[Path, typer.Option(help="The folder zoo that the weights go into.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Write into this folder zoo, made where missing.")],
     name: Annotated[
         str | None, typer.Option("--as", help="What they are called.", show_default="the file's name")
     ] = None,
     like: Annotated[str | None, typer.Option(help="The known weights that a downloaded file is.")] = None,
     arch: Annotated[str | None, typer.Option(help="timm's architecture.", show_default="by the tensors")] = None,
     model_arg: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What else timm needs to build it; again for each.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What else timm needs; repeat for several."),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Names of the outputs, with commas between; an empty one leaves an output out.")
+        str | None, typer.Option(help="Names of the outputs, separated by commas; an empty one leaves an output out.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass, ordinal or multilabel.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels.", show_default="224")] = None,
+    task: Task = None,
+    image_size: Size = None,
     mean: Annotated[
         str | None, typer.Option(help="Of each channel, values scaled to 0..1.", show_default="ImageNet's")
     ] = None,
@@ -44,11 +46,11 @@ def import_weights(
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Terms of the weights.")] = None,
     origin: Annotated[str | None, typer.Option(help="Where they are from, for the card.")] = None,
-    seen: Annotated[str | None, typer.Option(help="Data sets they were trained on, with commas between.")] = None,
+    seen: Annotated[str | None, typer.Option(help="Data sets they were trained on, separated by commas.")] = None,
     seen_list: Annotated[
         Path | None, typer.Option(help="CSV of the images or patients they were trained on (image, patient).")
     ] = None,
-    area: Annotated[str | None, typer.Option(help="cxr, hwsi, efi, or another word.")] = None,
+    domain: Annotated[str | None, typer.Option(help=DOMAIN)] = None,
     prefix: Annotated[str | None, typer.Option(help="Which network of a file that holds several.")] = None,
     member: Annotated[str | None, typer.Option(help="Which file of an archive.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of that name.")] = False,
@@ -64,7 +66,7 @@ def import_weights(
     from medzoo.importing.known import record_real_file
 
     options: dict[str, Any] = {
-        "to": to,
+        "to": out,
         "name": name,
         "like": like,
         "arch": arch,
@@ -81,7 +83,7 @@ def import_weights(
         "origin": origin,
         "seen": None if seen is None else [one.strip() for one in seen.split(",") if one.strip()],
         "seen_list": seen_list,
-        "area": area,
+        "area": domain,
         "prefix": prefix,
         "member": member,
         "overwrite": overwrite,

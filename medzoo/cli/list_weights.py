@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Json, Zoo, print_json
+from medzoo.cli.options import DOMAIN, Json, Zoo, print_json
 from medzoo.zoo.weights import WEIGHTS, study_names
 
 
 def list_weights(
     pattern: Annotated[str, typer.Argument(help="A shell pattern, such as '*_in'.")] = "*",
-    domain: Annotated[str | None, typer.Option(help="cxr, hwsi, efi or all.")] = None,
+    domain: Annotated[str | None, typer.Option(help=DOMAIN)] = None,
     known: Annotated[bool, typer.Option("--known", help="Public checkpoints that 'medzoo import' knows.")] = False,
     zoo: Zoo = None,
     as_json: Json = False,

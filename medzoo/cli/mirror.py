@@ -11,8 +11,9 @@ from medzoo.cli.options import Names, Zoo
 
 
 def mirror(
-    dest: Annotated[Path, typer.Argument(help="The folder zoo to create or add to, or the zip file to create.")],
     names: Names = None,
+    *,
+    out: Annotated[Path, typer.Option(help="Write into this folder zoo, made where missing, or this new zip file.")],
     as_zip: Annotated[bool, typer.Option("--zip", help="Write one zip file, to unzip where it is used.")] = False,
     zoo: Zoo = None,
 ) -> None:
@@ -21,7 +22,7 @@ def mirror(
     from medzoo.zoo.mirror import mirror_zip
 
     if as_zip:
-        made = mirror_zip(dest, names or (), zoo, typer.echo)
+        made = mirror_zip(out, names or (), zoo, typer.echo)
         typer.echo(f"unzip {made} there, and set MEDZOO_ZOO to the folder")
     else:
-        typer.echo(f"MEDZOO_ZOO={copy(dest, names or (), zoo, typer.echo)}")
+        typer.echo(f"MEDZOO_ZOO={copy(out, names or (), zoo, typer.echo)}")

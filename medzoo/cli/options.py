@@ -1,14 +1,32 @@
-"""Options and output that several commands share."""
+"""What several commands share: arguments, options and groups of options, each said once, and output."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from medzoo.core.errors import RunError
+
+Data = Annotated[
+    Path, typer.Argument(help="A folder of images or of class folders, or a CSV or Parquet table.", show_default=False)
+]
+Weights = Annotated[str, typer.Argument(help="Name of pretrained weights, or the folder of a bundle.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of pretrained weights; default all of the zoo.")
+]
+SeveralWeights = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of pretrained weights, or folders of bundles; default all of the zoo."),
+]
+Classifier = Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or the name of pretrained weights.")]
 
 Zoo = Annotated[
     str | None,
@@ -16,11 +34,19 @@ Zoo = Annotated[
         help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's on the Hub, else preview/"
     ),
 ]
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of pretrained weights; default all of the zoo.")
+Zoos = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A folder zoo, or hf://ORG. Repeat for several: the first that has a weight.",
+        show_default="MEDZOO_ZOO, else the project's on the Hub, else preview/",
+    ),
 ]
+DOMAIN = "Kind of images, such as cxr, hwsi or efi."
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Size = Annotated[int | None, typer.Option(help="Input size in pixels.", show_default="that of the weights")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+_SIDE = "Side of the network's input in pixels."
+Size = Annotated[int | None, typer.Option(help=_SIDE, show_default="that of the weights")]
+FixedSize = Annotated[int, typer.Option(help=_SIDE)]
 Device = Annotated[
     str | None,
     typer.Option(
@@ -38,122 +64,229 @@ Scheduler = Annotated[
     str | None,
     typer.Option(help="Workers of a Dask cluster: tcp://HOST:PORT, or local:N.", show_default="none: this process"),
 ]
-Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr, hwsi or efi, as in training.")]
+_FOLDS = "Folds of the cross-validation."
+Folds = Annotated[int, typer.Option(help=_FOLDS)]
+Jobs = Annotated[int, typer.Option(help="Runs in parallel, in processes of this machine.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help="binary, multiclass, ordinal or multilabel.", show_default="that of the model, else by the labels"
+    ),
+]
 Positive = Annotated[
     str | None,
     typer.Option(
-        help="The positive class of two.", show_default="the one beside normal, no finding, benign, ..., else the rarer"
+        help="The positive class of two.",
+        show_default="the model's, else the one beside normal, no finding, benign, ..., else the rarer",
     ),
 ]
-
-
-Root = Annotated[
-    Path | None, typer.Option(help="Folder that a table's paths are relative to.", show_default="the table's")
-]
-PathColumn = Annotated[str, typer.Option(help="Column of image paths in a table.")]
-LabelColumns = Annotated[
-    list[str] | None,
-    typer.Option("--label-column", help="Column of labels in a table; repeat for several.", show_default="label"),
-]
-PatientColumn = Annotated[
-    str | None, typer.Option(help="Column of patient ids in a table; '' for none.", show_default="patient, if present")
-]
-SplitColumn = Annotated[
-    str | None, typer.Option(help="Column of your own split in a table; '' for none.", show_default="split, if present")
-]
-LabelSeparator = Annotated[
-    str | None,
-    typer.Option(
-        help="Separator of several labels in one cell, such as '|'; '' for none.",
-        show_default="an error if present",
-    ),
-]
-Uncertain = Annotated[
-    str | None,
-    typer.Option(help="Meaning of the label -1: one, zero or ignore.", show_default="an error if present"),
+EPOCHS, BATCH_SIZE, LR = "Passes over the training images.", "Images per batch.", "Peak learning rate."
+Epochs = Annotated[int, typer.Option(help=EPOCHS)]
+BatchSize = Annotated[int, typer.Option(help=BATCH_SIZE)]
+Lr = Annotated[float, typer.Option(help=LR)]
+Augment = Annotated[str, typer.Option(help="Augmentation in training: none, light, cxr, hwsi or efi.")]
+Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr, hwsi or efi, as in training.")]
+ExcludeSeen = Annotated[
+    bool, typer.Option("--exclude-seen", help="Leave out images and patients that were part of pretraining.")
 ]
 
 
-Page = Annotated[
-    int | None,
-    typer.Option(help="Page or frame of files that hold several, from 1.", show_default="such files are an error"),
-]
-MaxPixels = Annotated[
-    int | None, typer.Option(help="Largest width x height that is decoded.", show_default="89 million")
-]
-SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
-]
+@dataclass(frozen=True)
+class Pages:
+    """How image files are read."""
+
+    page: Annotated[
+        int | None,
+        typer.Option(help="Page or frame of files that hold several, from 1.", show_default="such files are an error"),
+    ] = None
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest width x height that is decoded.", show_default="89 million")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Reading(Pages):
+    """The same, and what is done with those that cannot be read: ``medzoo.data.read_options.ReadOptions``."""
+
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and name them.")
+    ] = False
 
 
 @dataclass(frozen=True)
 class Columns:
     """Columns of a table as given on the command line; the defaults mean that none was."""
 
-    root: Path | None = None
-    path: str = "path"
-    labels: list[str] | None = None
-    patient: str | None = None
-    split: str | None = None
-    label_separator: str | None = None
-    uncertain: str | None = None
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that a table's paths are relative to.", show_default="the table's")
+    ] = None
+    path_column: Annotated[str, typer.Option(help="Column of image paths in a table.")] = "path"
+    label_column: Annotated[
+        list[str] | None,
+        typer.Option("--label-column", help="Column of labels in a table; repeat for several.", show_default="label"),
+    ] = None
+    patient_column: Annotated[
+        str | None,
+        typer.Option(help="Column of patient ids in a table; '' for none.", show_default="patient, if present"),
+    ] = None
+    label_separator: Annotated[
+        str | None,
+        typer.Option(
+            help="Separator of several labels in one cell, such as '|'; '' for none.",
+            show_default="an error if present",
+        ),
+    ] = None
+    uncertain: Annotated[
+        str | None,
+        typer.Option(help="Meaning of the label -1: one, zero or ignore.", show_default="an error if present"),
+    ] = None
+
+    def open(self, data: Path, task: str | None = None, skip_unreadable: bool = False) -> Any:
+        """Return a command's data set: the folder or file itself, or what is read with the given columns.
+
+        Args:
+            data: A folder or a table.
+            task: How the labels are to be read.
+            skip_unreadable: Whether what cannot be read is left out.
+
+        Raises:
+            DataError: The table has no such columns, or columns are given for a folder.
+        """
+        if self == type(self)():
+            return data
+        from medzoo.data.folders import read_folder
+        from medzoo.data.tables import read_table
+
+        options: dict[str, Any] = {
+            "label_separator": self.label_separator,
+            "uncertain": self.uncertain,
+            "task": task,
+            "skip_unreadable": skip_unreadable,
+        }
+        if replace(self, label_separator=None, uncertain=None) == type(self)() and data.is_dir():
+            return read_folder(data, **options)
+        labels = self.label_column or ["label"]
+        return read_table(
+            data,
+            self.root,
+            path=self.path_column,
+            label=labels[0] if len(labels) == 1 else labels,
+            patient=self.patient_column,
+            split=vars(self).get("split_column"),
+            **options,
+        )
 
 
-def data_of(data: Path, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
-    """Return a command's data set: the folder or file itself, or what is read with the given columns.
+@dataclass(frozen=True)
+class SplitColumns(Columns):
+    """The same for commands that use the data's own split."""
+
+    split_column: Annotated[
+        str | None,
+        typer.Option(help="Column of your own split in a table; '' for none.", show_default="split, if present"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How weights are compared."""
+
+    seeds: Annotated[int, typer.Option(help="Number of random divisions of a data set.")] = 1
+    folds: Annotated[
+        int | None,
+        typer.Option(help=_FOLDS, show_default="5, or 1 (a held-out fifth) from 2,000 images on"),
+    ] = None
+    strategies: Annotated[str, typer.Option(help="Names of strategies, separated by commas.")] = "full"
+    fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1"
+    epochs: Epochs = 20
+    batch_size: BatchSize = 16
+    lr: Lr = 3e-4
+
+    def options(self) -> dict[str, Any]:
+        """Return all as keywords, with the two lists parsed.
+
+        Raises:
+            RunError: A fraction is not a number.
+        """
+        return {**vars(self), "strategies": tuple(listed(self.strategies)), "fractions": tuple(numbers(self.fractions))}
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command in which each parameter that is a dataclass is replaced by the dataclass's fields.
 
     Args:
-        data: A folder or a table.
-        columns: The table's columns.
-        task: How the labels are to be read.
-        skip_unreadable: Whether what cannot be read is left out.
+        command: A function whose other parameters are annotated as Typer wants them.
+
+    Example:
+        >>> def show(data: Data, *, reading: Reading, zoo: Zoo = None) -> None:
+        ...     print(reading.page, zoo)
+        >>> grouped(show)(data="images", page=2, max_pixels=None, skip_unreadable=False, zoo=None)
+        2 None
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if not is_dataclass(parameter.annotation):
+            parameters.append(parameter)
+            continue
+        group = groups[parameter.name] = parameter.annotation
+        hints = get_type_hints(group, include_extras=True)
+        parameters += [
+            parameter.replace(name=field.name, annotation=hints[field.name], default=field.default)
+            for field in fields(group)
+        ]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return call
+
+
+def listed(text: str) -> list[str]:
+    """Split names at commas.
+
+    Example:
+        >>> listed("full, linear_probe")
+        ['full', 'linear_probe']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers(text: str) -> list[float]:
+    """Parse numbers separated by commas.
 
     Raises:
-        DataError: The table has no such columns, or columns are given for a folder.
+        RunError: One of them is not a number.
+
+    Example:
+        >>> numbers("0.1,1")
+        [0.1, 1.0]
     """
-    if columns == Columns():
-        return data
-    from medzoo.data.folders import read_folder
-    from medzoo.data.tables import read_table
-
-    options: dict[str, Any] = {
-        "label_separator": columns.label_separator,
-        "uncertain": columns.uncertain,
-        "task": task,
-        "skip_unreadable": skip_unreadable,
-    }
-    if replace(columns, label_separator=None, uncertain=None) == Columns() and data.is_dir():
-        return read_folder(data, **options)
-    labels = columns.labels or ["label"]
-    return read_table(
-        data,
-        columns.root,
-        path=columns.path,
-        label=labels[0] if len(labels) == 1 else labels,
-        patient=columns.patient,
-        split=columns.split,
-        **options,
-    )
-
-
-def validation_of(text: str | None, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
-    """Parse ``--validation``: nothing, a share, or a data set with the columns of the other one.
-
-    Args:
-        text: A number, a folder or a table.
-        columns: As in ``data_of``; not used for a folder.
-        task: As in ``data_of``.
-        skip_unreadable: As in ``data_of``.
-
-    Raises:
-        DataError: As in ``data_of``.
-    """
-    if text is None:
-        return None
     try:
-        return float(text)
-    except ValueError:
-        return Path(text) if Path(text).is_dir() else data_of(Path(text), columns, task, skip_unreadable)
+        return [float(word) for word in listed(text)]
+    except ValueError as error:
+        raise RunError(f"{text!r} is not a list of numbers such as 0.1,0.25,1") from error
+
+
+def show(found: Any, as_json: bool) -> None:
+    """Print a result, as text or as JSON."""
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+
+
+def saved(out: Path | str) -> None:
+    """Say on stderr where a result is."""
+    sys.stderr.write(f"saved to {out}\n")
 
 
 def print_json(value: Any) -> None:

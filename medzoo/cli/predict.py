@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medzoo.cli.options import Device, Json, MaxPixels, Page, SkipUnreadable, Tta, Zoo, print_json
+from medzoo.cli.options import BatchSize, Classifier, Device, Json, Reading, Tta, Zoo, print_json
 
 if TYPE_CHECKING:
     from medzoo.models.info import Model
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="The folder of a fine-tuned model, or the name of pretrained weights.")],
+    model: Classifier,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Images, or one folder of images.")],
-    out: Annotated[Path | None, typer.Option(help="Write a CSV or JSON file.", show_default="print")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write this CSV or JSON file.")] = None,
     tta: Tta = "none",
     gradcam: Annotated[
         Path | None, typer.Option(help="Write a Grad-CAM overlay of each image's predicted class into this new folder.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images per batch.")] = 32,
-    page: Page = None,
-    max_pixels: MaxPixels = None,
-    skip_unreadable: SkipUnreadable = False,
+    batch_size: BatchSize = 32,
+    reading: Reading,
     device: Device = None,
     zoo: Zoo = None,
     as_json: Json = False,
@@ -44,8 +43,7 @@ def predict(
         _check_new(gradcam)
         check_output(gradcam)
     network = create_model(model, zoo=zoo)
-    options: dict[str, Any] = {"batch_size": batch_size, "device": device, "skip_unreadable": skip_unreadable}
-    options |= {"page": page, "max_pixels": max_pixels}
+    options: dict[str, Any] = {"batch_size": batch_size, "device": device, **vars(reading)}
     given = images[0] if len(images) == 1 else images
     with muted(as_json):
         found = predict_images(network, given, tta=tta, **options)

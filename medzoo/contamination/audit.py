@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medzoo.contamination.image_hashes import decode_and_hash, hashes_of, named_patients
+from medzoo.contamination.image_hashes import decode_and_hash, hash_images
+from medzoo.contamination.patient_ids import named_patients
 from medzoo.contamination.result import Audit, audit_records
 from medzoo.contamination.seen_images import SEEN, Seen, read_seen
 from medzoo.contamination.seen_list import SEEN_LIST, audit_by_list, read_seen_list
@@ -18,10 +19,20 @@ from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.geometry import Geometry
 from medzoo.data.opening import open_images
+from medzoo.data.overview import name_unreadable
+from medzoo.data.read_options import ReadOptions
 from medzoo.zoo.resolve import resolve
 
 
-def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Audit:
+def audit(
+    data: Any,
+    weight: str | Path,
+    *,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
+    zoo: str | Path | None = None,
+) -> Audit:
     """Find the images of a data set that were seen in pretraining, and those of seen patients.
 
     A copy is found at another size, in another encoding and with other brightness or contrast; not when it is flipped,
@@ -31,6 +42,9 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
     Args:
         data: A folder (every image below it; no labels are needed), or anything else that ``finetune`` takes.
         weight: Name of pretrained weights, or the folder of a bundle.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``medzoo.create_model``.
 
     Returns:
@@ -44,13 +58,14 @@ def audit(data: Any, weight: str | Path, *, zoo: str | Path | None = None) -> Au
         >>> found = audit("my_images/", "densenet121_cxr_in")  # doctest: +SKIP
         >>> found.counts["near copy"], found.table()  # doctest: +SKIP
     """
+    reading = ReadOptions(page, max_pixels, skip_unreadable)
     folder = resolve(weight, zoo, whole=True).folder
     if not (folder / SEEN).is_file() and (folder / SEEN_LIST).is_file():
-        images = open_images(data)
+        images = open_images(data, reading)
         listed = read_seen_list(folder / SEEN_LIST)
         return audit_by_list(images.ids, named_patients(images.name, images.patients), listed)
     seen = seen_by(weight, zoo)  # first: without it, nothing needs to be decoded
-    return audit_images(open_images(data), seen)
+    return audit_images(open_images(data, reading), seen)
 
 
 def seen_by(weight: str | Path, zoo: str | Path | None = None) -> Seen:
@@ -73,7 +88,9 @@ def audit_images(data: ImageDataset[Images], seen: Seen) -> Audit:
         data: The data set; its labels are not used.
         seen: The seen images.
     """
-    return _audit(data, hashes_of(data), seen)
+    images, hashes = hash_images(data)
+    name_unreadable(images)
+    return _audit(images, hashes, seen)
 
 
 def leave_out(data: ImageDataset[Images], geometry: Geometry, seen: Seen) -> tuple[Examples, Audit]:

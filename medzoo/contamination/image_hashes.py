@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,25 +16,32 @@ from medzoo.data.image_buffer import room_for
 FRAME = Geometry(224, 224, "squash", 3)
 
 
-def hashes_of(data: ImageDataset[Images]) -> NDArray[np.uint8]:
+def hash_images(data: ImageDataset[Images]) -> tuple[ImageDataset[Images], NDArray[np.uint8]]:
     """Hash the images of a data set, decoded on all cores.
 
     Images are hashed as a torch ``Dataset`` returns them: one that crops or rotates them hides copies, as does a data
     set that was decoded with a centre crop.
 
     Args:
-        data: N images; their labels are not used.
+        data: The images; their labels are not used.
 
     Returns:
+        The N images that were hashed (without those that cannot be read, where ``data.reading`` says so), and
         ``uint8 [N, 48]``, see ``medzoo.contamination.perceptual_hash.image_hash``.
 
     Raises:
         UnreadableError: Images cannot be read; the error lists all of them.
     """
     hashes = np.empty((len(data), LENGTH), np.uint8)
-    for row, (frame,) in data.decode_each(FRAME):
+    rejected: list[tuple[int, str]] = []
+    for row, (frame,) in data.decode_each(FRAME, rejected=rejected):
         hashes[row] = image_hash(frame)
-    return hashes
+    return data.without(rejected), np.delete(hashes, [row for row, _ in rejected], axis=0)
+
+
+def hashes_of(data: ImageDataset[Images]) -> NDArray[np.uint8]:
+    """Return the hashes alone of ``hash_images``."""
+    return hash_images(data)[1]
 
 
 def decode_and_hash(data: ImageDataset[Images], geometry: Geometry) -> tuple[Examples, NDArray[np.uint8]]:
@@ -60,17 +65,3 @@ def decode_and_hash(data: ImageDataset[Images], geometry: Geometry) -> tuple[Exa
     for row, (images[row], frame) in data.decode_each(geometry, FRAME, rejected=rejected):
         hashes[row] = image_hash(frame)
     return data.with_images(images).without(rejected), np.delete(hashes, [row for row, _ in rejected], axis=0)
-
-
-def named_patients(dataset: str, patients: Sequence[str] | NDArray[np.str_] | None) -> list[str] | None:
-    """Prefix patient ids with the name of the data set that gave them; an id that has a prefix already keeps it.
-
-    So a table can say that an image shows patient 5288 of another data set: ``chestxray14:5288``.
-
-    Example:
-        >>> named_patients("mine", ["7", "", "chestxray14:5288"])
-        ['mine:7', '', 'chestxray14:5288']
-    """
-    if patients is None:
-        return None
-    return [patient if ":" in patient or not patient else f"{dataset}:{patient}" for patient in map(str, patients)]

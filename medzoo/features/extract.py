@@ -15,6 +15,8 @@ from medzoo.core.atomic import replacing_file
 from medzoo.core.progress import bar
 from medzoo.data.dataset import Examples
 from medzoo.data.opening import open_dataset
+from medzoo.data.overview import name_unreadable
+from medzoo.data.read_options import ReadOptions
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.devices import best_device
 from medzoo.engine.loader import ImageArray, Loader, forward_batches
@@ -66,6 +68,9 @@ def extract_features(
     image_size: int | None = None,
     batch_size: int = 32,
     device: str | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
+    skip_unreadable: bool = False,
     zoo: str | Path | None = None,
 ) -> Features:
     """Compute the features that a head would be put on, in evaluation mode and without augmentation.
@@ -77,6 +82,9 @@ def extract_features(
         image_size: Another input size than the weight's, in pixels; for a name or folder.
         batch_size: Images at a time; fewer where a GPU's memory is short.
         device: ``"cpu"``, ``"cuda"`` (ROCm too), ``"mps"`` or ``"xpu"``; default: the machine's accelerator, if any.
+        page: As in ``finetune``.
+        max_pixels: As in ``finetune``.
+        skip_unreadable: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -93,7 +101,9 @@ def extract_features(
     if isinstance(model, (str, Path)):
         model = create_model(model, head=None, zoo=zoo, image_size=image_size)
     contract = model.medzoo.input
-    examples = open_dataset(data, task).decode(contract.geometry)
+    reading = ReadOptions(page, max_pixels, skip_unreadable)
+    examples = open_dataset(data, task, reading=reading).decode(contract.geometry)
+    name_unreadable(examples)
     where = best_device(device)
     model.eval()
     loader = Loader([ImageArray(examples.images, AUGMENTS["none"])], contract, where)

@@ -1,7 +1,7 @@
 """Public checkpoints that can be imported by name: where they lie, how they are laid out, what they have seen.
 
 Facts are the publishers' own, or read from their loading code. An entry is ``verified`` once somebody has run it
-against the real file and recorded the file's hash (``medzoo import NAME --to ZOO --record``); until then it says so.
+against the real file and recorded the file's hash (``medzoo import NAME --out ZOO --record``); until then it says so.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ _MAE = replace(
     input=InputContract(mean=(0.5056,) * 3, std=(0.252,) * 3),
     notes=(),
 )
-_DRIVE = "open {} in a browser, download the file, then: medzoo import FILE --like {} --to ZOO"
+_DRIVE = "open {} in a browser, download the file, then: medzoo import FILE --like {} --out ZOO"
 _CHEST = [
     KnownWeights(
         "chexnet-arnoweng",
@@ -382,7 +382,7 @@ _FUNDUS = [
         ),
         "e1e4f66a1b792eeb6e2efaf158f33be35c8255f36b3d17ed67cd5129da246485",
         steps="ask for access at https://huggingface.co/YukunZhou/RETFound_mae_natureCFP, download the file, then: "
-        "medzoo import FILE --like retfound --to ZOO",
+        "medzoo import FILE --like retfound --out ZOO",
     ),
 ]
 

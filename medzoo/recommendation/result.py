@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from medzoo.core.atomic import write_json
 from medzoo.metrics import Difference, Estimate
 from medzoo.recommendation.scores import SCORES
 from medzoo.reporting.plots import save_figure
@@ -163,6 +164,19 @@ class Recommendation:
         axes.set_title(f"{self.data['name']}: blue, not clearly worse than the first", fontsize=10)
         axes.grid(axis="x", alpha=0.3)
         return save_figure(figure, Path(path))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``recommendation.json`` and ``ranking.png`` into a folder, which is made where missing.
+
+        Args:
+            folder: The folder.
+
+        Returns:
+            The folder.
+        """
+        self.plot(Path(folder) / "ranking.png")
+        write_json(Path(folder) / "recommendation.json", {"schema": 1, "kind": "recommendation", **self.to_dict()})
+        return Path(folder)
 
 
 def clear(difference: Difference | None) -> bool:

@@ -108,6 +108,6 @@ def read_index(folder: Path) -> dict[str, Pin]:
         )
     if not (folder / INDEX).is_file():
         raise ZooError(
-            f"{folder} is not a zoo: it has no {INDEX}; 'python -m training publish NAME --to {folder}' makes one"
+            f"{folder} is not a zoo: it has no {INDEX}; 'python -m training publish NAME --out {folder}' makes one"
         )
     return read_pins(folder / INDEX)

@@ -138,7 +138,7 @@ def _unpublished(name: str, location: str, pins: Mapping[str, Pin], whole: bool)
         )
     raise ZooError(
         f"the zoo at {location} has no {name}; it holds: {', '.join(pins) or 'nothing'}. "
-        f"Make it with 'python -m training pretrain {name}' and 'publish {name} --to {location}'"
+        f"Make it with 'python -m training pretrain {name}' and 'publish {name} --out {location}'"
     )
 
 
@@ -149,7 +149,7 @@ def _from_timm(entry: Weights, whole: bool) -> Bundle:
         bundle = open_bundle(hub.fetch_sound(f"timm/{entry.timm_name}", None, _verify_name, whole=whole))
     except ZooError as error:
         raise ZooError(
-            f"{error}. Without a network: 'python -m training publish {entry.name} --imagenet-weights FILE --to ZOO' "
+            f"{error}. Without a network: 'python -m training publish {entry.name} --imagenet-weights FILE --out ZOO' "
             "puts a copy of the ImageNet weights into a folder zoo"
         ) from error
     return replace(bundle, config={**bundle.config, "medzoo": {"name": entry.name, "init": entry.init}})

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medzoo.core.errors import RunError
+
 
 def card(
     evidence: Annotated[
@@ -16,8 +18,10 @@ def card(
             show_default="model_cards/evidence and preview/",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the cards go.", show_default="model_cards")] = None,
-    site: Annotated[Path | None, typer.Option(help="Write a gallery of static pages here, and no cards.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write into this folder.", show_default="model_cards; a gallery has none")
+    ] = None,
+    site: Annotated[bool, typer.Option("--site", help="Make a gallery of static pages instead of cards.")] = False,
 ) -> None:
     """Write the card of every weight, or all of them as a gallery to browse."""
     from training.publishing.card import CARDS, repository_evidence, write_cards
@@ -25,7 +29,9 @@ def card(
     from training.publishing.gallery import write_site
 
     found = repository_evidence() if evidence is None else read_evidence(evidence)
-    if site is None:
+    if not site:
         typer.echo(f"{len(write_cards(out or CARDS, found))} cards in {out or CARDS}")
+    elif out is not None:
+        typer.echo(f"gallery: {write_site(out, found)}")
     else:
-        typer.echo(f"gallery: {write_site(site, found)}")
+        raise RunError("--site makes a gallery; name its folder with --out")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medzoo.cli.options import FixedSize, Json, Scheduler, print_json
 from medzoo.core.errors import DataError
 from medzoo.core.progress import counting
-from training.commands.options import DataFolder, Limit, Partial, Rejected, Scheduler, Sets, Size, Work, existing, named
+from training.commands.options import DataFolder, Limit, Partial, Rejected, Sets, Work, existing, named
 
 MEGABYTE = 1_000_000
 
@@ -34,10 +34,8 @@ def download(
 def check(
     names: Sets = None,
     data: DataFolder = None,
-    allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Show the counts of incomplete data sets, but let them pass.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    allow_partial: Partial = False,
+    as_json: Json = False,
 ) -> None:
     """Compare data sets with what is known of them, and decode every image; exit code 1 if something is wrong."""
     from training.datasets.check_report import check_and_describe, table
@@ -47,7 +45,10 @@ def check(
     for name in _chosen(names, folder):
         with counting(f"checking {name}") as progress:
             found.append(check_and_describe(name, folder, allow_partial=allow_partial, progress=progress))
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else table(found))
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(table(found))
     if any(entry["problems"] for entry in found):
         raise typer.Exit(1)
 
@@ -56,7 +57,7 @@ def prepare(
     names: Sets = None,
     data: DataFolder = None,
     work: Work = Path("work"),
-    image_size: Size = 224,
+    image_size: FixedSize = 224,
     limit: Limit = None,
     allow_partial: Partial = False,
     max_rejected: Rejected = 0,

@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Device as Device
-from medzoo.cli.options import LogWith as LogWith
-from medzoo.cli.options import Scheduler as Scheduler
 from medzoo.core.errors import DataError
 
 DataFolder = Annotated[
@@ -19,7 +16,6 @@ DataFolder = Annotated[
 Sets = Annotated[list[str] | None, typer.Argument(metavar="[SET]...", help="Data sets; default all in the folder.")]
 Work = Annotated[Path, typer.Option(help="Caches and runs go here.", envvar="MEDZOO_WORK")]
 Partial = Annotated[bool, typer.Option("--allow-partial", help="Accept incomplete data sets; recorded as such.")]
-Size = Annotated[int, typer.Option(help="Side of the network's input in pixels; 224 in the study.")]
 Limit = Annotated[
     int | None, typer.Option(help="At most so many images of each data set; recorded as such.", show_default="all")
 ]
@@ -28,12 +24,6 @@ ImageNet = Annotated[
     Path | None,
     typer.Option(
         "--imagenet-weights", help="DenseNet-121 ImageNet weights (safetensors).", show_default="the zoo's or the Hub's"
-    ),
-]
-Zoo = Annotated[
-    str | None,
-    typer.Option(
-        help="A folder zoo, or hf://ORG.", envvar="MEDZOO_ZOO", show_default="the project's on the Hub, else preview/"
     ),
 ]
 

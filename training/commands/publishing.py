@@ -12,7 +12,8 @@ from training.commands.options import ImageNet, Work
 
 def publish(
     name: Annotated[str, typer.Argument(help="A weight's name.")],
-    to: Annotated[str, typer.Option(help="A folder zoo, created if missing, or hf://ORG.")],
+    *,
+    out: Annotated[str, typer.Option(help="Write into this folder zoo, made where missing, or to hf://ORG.")],
     work: Work = Path("work"),
     imagenet_weights: ImageNet = None,
     really: Annotated[
@@ -28,7 +29,8 @@ def publish(
     accept_terms: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SET", help="Publish though this data set's terms are not known to allow it; recorded. Repeatable."
+            metavar="SET",
+            help="Publish though this data set's terms are not known to allow it; recorded; repeat for several.",
         ),
     ] = None,
 ) -> None:
@@ -38,10 +40,10 @@ def publish(
     from training.pretraining.imagenet import import_imagenet
     from training.publishing.publish import plan, send
 
-    on_hub = org_of(to) is not None
+    on_hub = org_of(out) is not None
     if find(name).source is None and imagenet_weights is not None:
         import_imagenet(imagenet_weights, work, find(name).arch)
-    ready = plan(name, work, to, private=private, half=half, accepted=accept_terms or ())
+    ready = plan(name, work, out, private=private, half=half, accepted=accept_terms or ())
     if really or (really is None and not on_hub):
         typer.echo(f"published {send(ready)}")
     else:

@@ -7,42 +7,27 @@ from typing import Annotated
 
 import typer
 
-from medzoo.cli.compare import listed, numbers
-from training.commands.options import DataFolder, Device, Limit, Partial, Scheduler, Size, Work, existing
+from medzoo.cli.options import Device, ExcludeSeen, FixedSize, Jobs, Protocol, Scheduler, Zoos, listed
+from training.commands.options import DataFolder, Limit, Partial, Work, existing
 
 
 def study(
+    *,
     data: DataFolder = None,
     work: Work = Path("work"),
-    zoo: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A folder zoo, or hf://ORG; of several (--zoo A --zoo B) the first that has a weight.",
-            show_default="MEDZOO_ZOO, else the project's on the Hub, else preview/",
-        ),
-    ] = None,
+    zoo: Zoos = None,
     targets: Annotated[
-        str | None, typer.Option(help="Comma-separated names.", show_default="all in the folder")
+        str | None, typer.Option(help="Names of data sets, separated by commas.", show_default="all in the folder")
     ] = None,
-    arms: Annotated[str | None, typer.Option(help="Comma-separated arms.", show_default="all with weights")] = None,
-    seeds: Annotated[int, typer.Option(help="Repeats of the split of each target.")] = 1,
-    folds: Annotated[
-        int | None,
-        typer.Option(help="Folds of each split; 1 for one held-out fifth.", show_default="5; 1 from 2,000 images on"),
+    arms: Annotated[
+        str | None, typer.Option(help="Arms, separated by commas.", show_default="all with weights")
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Comma-separated names.")] = "full",
-    fractions: Annotated[str, typer.Option(help="Shares of the training images, such as 0.1,0.25,1.")] = "1",
-    image_size: Size = 224,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 16,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-4,
+    protocol: Protocol,
+    image_size: FixedSize = 224,
     limit: Limit = None,
     allow_partial: Partial = False,
-    exclude_seen: Annotated[
-        bool,
-        typer.Option("--exclude-seen", help="Exclude images that any arm has seen in pretraining."),
-    ] = False,
-    jobs: Annotated[int, typer.Option(help="Runs at a time, in processes of this machine.")] = 1,
+    exclude_seen: ExcludeSeen = False,
+    jobs: Jobs = 1,
     scheduler: Scheduler = None,
     device: Device = None,
     report_only: Annotated[
@@ -66,16 +51,10 @@ def study(
     else:
         options = StudyOptions(
             image_size=image_size,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            seeds=seeds,
-            folds=folds,
-            strategies=tuple(listed(strategies)),
-            fractions=tuple(numbers(fractions)),
             limit=limit,
             allow_partial=allow_partial,
             exclude_seen=exclude_seen,
+            **protocol.options(),
         )
         run_study(
             existing(data),

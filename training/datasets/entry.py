@@ -40,7 +40,7 @@ class DataSet:
         patient_ids: The data set under whose name its patient ids are public: itself, or the one its images were
             taken from. Weights then include hashes of the patients they have seen. Empty: not included.
         may_publish: Whether its terms are known to allow everybody to publish weights made from it. If they forbid it,
-            are silent, or need an account to read (Kaggle's rules), ``publish --to hf://ORG`` asks for
+            are silent, or need an account to read (Kaggle's rules), ``publish --out hf://ORG`` asks for
             ``--accept-terms``.
     """
 
