@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from medzoo.contamination.hamming import distances
 from medzoo.contamination.perceptual_hash import LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
 from medzoo.contamination.result import audit_records
 from medzoo.contamination.seen_images import seen_of
@@ -33,6 +32,10 @@ Array = NDArray[Any]
 def decode(path: Path) -> Array:
     with Image.open(path) as image:
         return np.asarray(image if image.mode in ("L", "RGB", "I;16") else image.convert("RGB"))
+
+
+def distances(a: Array, b: Array) -> Array:
+    return np.unpackbits(a[:, NEAR] ^ b[:, NEAR], axis=1).sum(1, dtype=np.int64)
 
 
 def images_of(folder: Path) -> list[Path]:

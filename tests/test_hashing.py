@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medzoo.contamination import hamming as matching
-from medzoo.contamination.hamming import distances, exact_rows, nearest
+from medzoo.contamination.hamming import exact_rows, nearest
 from medzoo.contamination.perceptual_hash import EXACT, LENGTH, NEAR, NEAR_BITS, image_hash, image_hashes
 from medzoo.core.errors import InputError
 
@@ -26,6 +26,10 @@ def picture(seed: int, size: int = 200, channels: int = 1) -> np.ndarray:
             total[..., c] += np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC)) / np.sqrt(grid)
     total = (total - total.min()) / np.ptp(total)
     return np.round(255 * total).astype(np.uint8).squeeze()
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.unpackbits(a[:, NEAR] ^ b[:, NEAR], axis=1).sum(1, dtype=np.int64)
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> int:

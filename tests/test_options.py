@@ -34,7 +34,7 @@ def test_an_option_has_one_name_one_help_text_and_one_default() -> None:
     shared = {name: found for name, found in OPTIONS.items() if len(found) > 1}
     assert len(shared) > 25
     for name, found in shared.items():
-        if name == "zoo":  # the study takes several, and splits no MEDZOO_ZOO with colons in it
+        if name == "zoo":  # the study takes several: no variable, which would be split at spaces
             several = [option for where, option in found if option.multiple]
             found = [pair for pair in found if pair[1] not in several]
             assert [option.opts for option in several] == [["--zoo"]] and several[0].help.startswith(found[0][1].help)

@@ -40,10 +40,6 @@ def block_distances(before: Model, after: Model) -> tuple[BlockDistance, ...]:
 
     Statistics of batch normalisation are apart: they are measured, not trained, and their scale is the images'.
 
-    Args:
-        before: A timm model.
-        after: A timm model of the same form.
-
     Returns:
         One entry a block, from the input on.
 

@@ -36,12 +36,6 @@ def stages_of(model: Model) -> tuple[Stage, ...]:
     A dense block is taken after the batch normalisation and ReLU that follow it, as the next layer sees it: pooled,
     that is exactly what the network truncated after this block gives (``create_model(truncate=...)``).
 
-    Args:
-        model: A timm model.
-
-    Returns:
-        The stages.
-
     Raises:
         InapplicableError: timm does not list this architecture's stages.
 

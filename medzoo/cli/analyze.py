@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Data, Device, Json, Reading, Seed, Size, SplitColumns, Task, Weights, Zoo, saved, show
+from medzoo.cli.options import Data, Device, Json, Reading, Seed, Size, SplitColumns, Task, Weights, Zoo, deliver
 
 
 def analyze(
@@ -49,7 +49,4 @@ def analyze(
         zoo=zoo,
         **vars(reading),
     )
-    show(found, as_json)
-    if out is not None:
-        found.save(out)
-        saved(out)
+    deliver(found, as_json, out)

@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import sys
-from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -41,19 +40,14 @@ def run(app: typer.Typer) -> NoReturn:
 
     ``--debug``, anywhere, shows the traceback of a mistake as well. Exit codes: 0 success, 1 a check failed, 2 a
     mistake, 130 interrupted.
-
-    Args:
-        app: The command line.
     """
     debug = DEBUG in sys.argv
-    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show costs no result
-        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = [word for word in sys.argv[1:] if word != DEBUG]
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.DEBUG if debug else logging.WARNING)
     keep_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a console may lack the letters of a file's name
+            stream.reconfigure(errors="backslashreplace")  # a file's name may have letters that a console lacks
     try:
         app(args=arguments)
     except MedzooError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medzoo.cli.options import Columns, Data, Json, Reading, Weights, Zoo, show
+from medzoo.cli.options import Columns, Data, Json, Reading, Weights, Zoo, deliver
 
 
 def audit(
@@ -12,4 +12,4 @@ def audit(
     from medzoo.contamination.audit import audit as find
 
     found = find(columns.open(data, None, reading.skip_unreadable), weights, zoo=zoo, **vars(reading))
-    show(found, as_json)
+    deliver(found, as_json)

@@ -23,8 +23,7 @@ from medzoo.cli.options import (
     Size,
     Task,
     Zoo,
-    saved,
-    show,
+    deliver,
 )
 from medzoo.core.errors import RunError
 
@@ -87,7 +86,4 @@ def compare(
             **protocol.options(),
             **vars(reading),
         )
-    if out is not None:
-        found.save(out)
-        saved(out)
-    show(found, as_json)
+    deliver(found, as_json, out)

@@ -20,8 +20,7 @@ from medzoo.cli.options import (
     Task,
     Tta,
     Zoo,
-    saved,
-    show,
+    deliver,
 )
 
 
@@ -74,7 +73,4 @@ def evaluate(
             zoo=zoo,
             **vars(reading),
         )
-    show(found, as_json)
-    if out is not None:
-        found.save(out)
-        saved(out)
+    deliver(found, as_json, out)

@@ -27,8 +27,7 @@ from medzoo.cli.options import (
     Task,
     Weights,
     Zoo,
-    saved,
-    show,
+    deliver,
 )
 
 
@@ -128,10 +127,7 @@ def finetune(
         if out is not None:
             say("stopped and saved; the same command with --resume continues")
         raise
-    if out is not None:  # before anything is printed: a closed pipe must not cost the model
-        report.save(out)
-        saved(out)
-    show(report, as_json)
+    deliver(report, as_json, out)
 
 
 def validation_of(text: str | None, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Data, FixedSize, Json, Pages, SplitColumns, Task, saved, show
+from medzoo.cli.options import Data, FixedSize, Json, Pages, SplitColumns, Task, deliver
 
 
 def look(
@@ -33,8 +34,8 @@ def look(
         image_size=image_size,
         **vars(pages),
     )
-    show(found, as_json)
+    deliver(found, as_json)
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         found.plot(picture)
-        saved(picture)
+        sys.stderr.write(f"saved to {picture}\n")

@@ -247,6 +247,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, **made)
 
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}  # Typer need not evaluate them again
     return call
 
 
@@ -276,17 +277,15 @@ def numbers(text: str) -> list[float]:
         raise RunError(f"{text!r} is not a list of numbers such as 0.1,0.25,1") from error
 
 
-def show(found: Any, as_json: bool) -> None:
-    """Print a result, as text or as JSON."""
+def deliver(found: Any, as_json: bool, out: Path | None = None) -> None:
+    """Save a result where one asked for it, then print it, as text or JSON: a closed pipe must not cost the result."""
+    if out is not None:
+        found.save(out)
+        sys.stderr.write(f"saved to {out}\n")
     if as_json:
         print_json(found.to_dict())
     else:
         typer.echo(str(found))
-
-
-def saved(out: Path | str) -> None:
-    """Say on stderr where a result is."""
-    sys.stderr.write(f"saved to {out}\n")
 
 
 def print_json(value: Any) -> None:

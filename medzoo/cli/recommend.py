@@ -20,8 +20,7 @@ from medzoo.cli.options import (
     Size,
     Task,
     Zoo,
-    saved,
-    show,
+    deliver,
 )
 
 
@@ -63,7 +62,4 @@ def recommend(
             zoo=zoo,
             **vars(reading),
         )
-    show(found, as_json)
-    if out is not None:
-        found.save(out)
-        saved(out)
+    deliver(found, as_json, out)

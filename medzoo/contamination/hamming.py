@@ -28,24 +28,6 @@ def _ones_by_halves(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
 _ones = getattr(np, "bitwise_count", _ones_by_halves)
 
 
-def distances(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Compute the Hamming distances of the near hashes of two lists, row by row.
-
-    Args:
-        a: ``uint8 [N, 48]`` hashes.
-        b: ``uint8 [N, 48]`` hashes.
-
-    Returns:
-        ``int64 [N]``, 0 (the same) to 256.
-
-    Example:
-        >>> a, b = np.zeros((1, 48), np.uint8), np.full((1, 48), 255, np.uint8)
-        >>> distances(a, b).tolist()
-        [256]
-    """
-    return _distance(_words(a), _words(b))
-
-
 def nearest(
     queries: NDArray[np.uint8], known: NDArray[np.uint8], limit: int = NEAR_BITS
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

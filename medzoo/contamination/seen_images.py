@@ -78,9 +78,6 @@ def seen_of(
         patients: N patient ids as the data set gives them (no prefix), empty where unknown; ``None`` to publish none.
         owner: The data set that gave the ids, by default this one.
 
-    Returns:
-        The seen images.
-
     Raises:
         DataError: The hashes have another shape, or the number of patients is another.
 
@@ -141,9 +138,6 @@ def read_seen(path: Path) -> Seen:
     Args:
         path: A bundle's ``seen.safetensors``.
 
-    Returns:
-        The seen images.
-
     Raises:
         ZooError: The file is missing, damaged, of another kind, or was made with another hash.
     """
@@ -156,8 +150,8 @@ def read_seen(path: Path) -> Seen:
             about = _about(path, file.metadata())
             if set(file.keys()) != _TENSORS:
                 raise DataError(f"it holds {sorted(file.keys())[:5]}, expected {sorted(_TENSORS)}")
-            names = {name: tuple(about.get(name, ())) for name in ("datasets", "forms")}
-            return Seen(**names, **{name: file.get_tensor(name) for name in _TENSORS})
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in _TENSORS}
+            return Seen(datasets=tuple(about["datasets"]), forms=tuple(about.get("forms", ())), **tensors)
     except (SafetensorError, OSError, DataError, TypeError, AttributeError) as error:
         raise ZooError(f"{path} is not a whole list of seen images ({error}); fetch or make it again") from error
 

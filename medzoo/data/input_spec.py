@@ -103,38 +103,35 @@ class InputContract:
         )
 
 
-def common_contract(
-    contracts: Mapping[str, InputContract], image_size: int | None = None, *, own: bool = False
-) -> tuple[InputContract, tuple[str, ...]]:
-    """One way to bring images to size, so that weights are compared on the same pixels: that of the first.
+def group_by_preparation(
+    contracts: Mapping[str, InputContract], image_size: int | None = None, *, apart: bool = False
+) -> tuple[list[tuple[InputContract, list[str]]], tuple[str, ...]]:
+    """Group weights by how images are prepared for them: all as for the first, or each as its maker did.
 
     Args:
-        contracts: What each weight expects, by the name a reader knows it by; at least one.
-        image_size: Side in pixels, the same for all; default the weights', which must agree.
-        own: Each weight gets its images at its own size: the contract returned is the first one's.
+        contracts: What each expects, by the name a reader knows it by; at least one.
+        image_size: Side in pixels, the same for all; then all are prepared alike, as they are where their sizes agree.
+        apart: Prepare for each as its maker did, whether or not sizes agree.
 
     Returns:
-        The contract, and a note where the weights crop in different ways.
-
-    Raises:
-        InputError: Their sizes differ and none is asked for.
+        A contract and the names of each group, and a note where the weights differ.
 
     Example:
         >>> both = {"one": InputContract(crop="squash"), "other": InputContract()}
-        >>> common_contract(both, image_size=64)[1]
+        >>> group_by_preparation(both, image_size=64)[1]
         ('Images are brought to size as one takes them (squash), for all weights alike.',)
+        >>> [names for _, names in group_by_preparation(both, apart=True)[0]]
+        [['one'], ['other']]
     """
-    if own:
-        sides = ", ".join(f"{name} {contract.size}" for name, contract in contracts.items())
-        first = next(iter(contracts.values()))
-        return first, (f"Images are prepared for each as its maker did: {sides} pixels.",)
-    sizes = sorted({contract.size for contract in contracts.values()})
-    if image_size is None and len(sizes) > 1:
-        raise InputError(
-            f"the weights take images of {' and '.join(map(str, sizes))} pixels; give image_size, the same for all"
-        )
     name, first = next(iter(contracts.items()))
-    notes: tuple[str, ...] = ()
-    if len({contract.crop for contract in contracts.values()}) > 1:
-        notes = (f"Images are brought to size as {name} takes them ({first.crop}), for all weights alike.",)
-    return first.resized(image_size), notes
+    if image_size is not None or not (apart or len({one.size for one in contracts.values()}) > 1):
+        alike = len({one.crop for one in contracts.values()}) == 1
+        note = f"Images are brought to size as {name} takes them ({first.crop}), for all weights alike."
+        return [(first.resized(image_size), list(contracts))], () if alike else (note,)
+    groups: dict[Geometry, tuple[InputContract, list[str]]] = {}
+    for name, contract in contracts.items():
+        groups.setdefault(contract.geometry, (contract, []))[1].append(name)
+    if len(groups) == 1:
+        return list(groups.values()), ()
+    how = "; ".join(f"{', '.join(names)} at {one.size} px ({one.crop})" for one, names in groups.values())
+    return list(groups.values()), (f"Images are prepared for each as its maker did: {how}.",)

@@ -24,7 +24,6 @@ _RESNETS: dict[tuple[int, ...], str] = {
     (3, 8, 36, 3, True): "resnet152",
 }
 _DENSE_LAYER = re.compile(r"denseblock(\d+)\.denselayer(\d+)\.conv\.?1\.weight$")
-_VIT_BLOCK = re.compile(r"(?:^|\.)blocks\.(\d+)\.attn\.qkv\.weight$")
 _RES_BLOCK = re.compile(r"(?:^|\.)layer(\d)\.(\d+)\.conv1\.weight$")
 
 

@@ -12,14 +12,7 @@ from medzoo.reporting.templates import render
 
 
 def import_card(name: str, made: Converted, spec: ImportSpec, record: Mapping[str, Any]) -> str:
-    """Return the card of imported weights, Markdown with YAML metadata as the Hub reads it.
-
-    Args:
-        name: What they are called.
-        made: The network, and what was done.
-        spec: What is known of them.
-        record: The run record of the import.
-    """
+    """Return the card of imported weights, Markdown with YAML metadata as the Hub reads it."""
     return render(
         "imported.md",
         name=name,

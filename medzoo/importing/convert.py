@@ -45,9 +45,6 @@ def convert(name: str, checkpoint: Checkpoint, spec: ImportSpec, origin: Path, p
         origin: The file, for errors.
         prefix: What stands before the tensors' names, where the file holds several networks.
 
-    Returns:
-        The network, in evaluation mode.
-
     Raises:
         ZooError: A tensor is missing or of another shape, or what the file holds is ambiguous.
     """

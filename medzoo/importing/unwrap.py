@@ -40,10 +40,6 @@ class FlatState:
 def unwrap(tree: Any, origin: str) -> FlatState:
     """Find the weights in a checkpoint.
 
-    Args:
-        tree: What the file holds.
-        origin: The file, for the error.
-
     Raises:
         ZooError: There are none.
     """

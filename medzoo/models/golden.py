@@ -37,9 +37,6 @@ _MAX_BYTES = 1 << 24
 def write_golden(bundle: Bundle) -> None:
     """Compute the golden vector of a bundle and write it beside the weights, unless it is there.
 
-    Args:
-        bundle: A bundle whose weights are sound.
-
     Raises:
         ZooError: The weights cannot be loaded, or two different images give the same outputs.
     """
@@ -73,9 +70,6 @@ def tolerance_of(bundle: Bundle) -> float:
 
 def check_golden(bundle: Bundle) -> float | None:
     """Compute the outputs of a bundle's golden vector here and compare.
-
-    Args:
-        bundle: The bundle.
 
     Returns:
         The largest difference as a share of the largest output; ``None`` where the bundle has no golden vector.

@@ -64,9 +64,6 @@ def make_head(head: str | nn.Module, features: int, num_classes: int) -> nn.Modu
         features: Width of the pooled features.
         num_classes: Number of outputs.
 
-    Returns:
-        The module.
-
     Raises:
         UnknownNameError: No head has that name.
     """
@@ -79,13 +76,6 @@ def make_head(head: str | nn.Module, features: int, num_classes: int) -> nn.Modu
 @torch.no_grad()
 def outputs_of(head: nn.Module, features: int) -> int:
     """Count the outputs of a head by a forward pass; it is left in evaluation mode.
-
-    Args:
-        head: The head.
-        features: Width of the pooled features.
-
-    Returns:
-        The width of its outputs.
 
     Raises:
         MedzooError: It does not map ``[N, features]`` to ``[N, outputs]``.

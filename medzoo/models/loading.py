@@ -195,12 +195,6 @@ def _hint(want: list[str], have: list[str]) -> str:
 def load_bundle(bundle: Bundle) -> Model:
     """Load the network of a bundle with its own classifier or head.
 
-    Args:
-        bundle: The bundle.
-
-    Returns:
-        The model, in evaluation mode.
-
     Raises:
         ZooError: Its files do not fit its config.
     """

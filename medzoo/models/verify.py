@@ -51,9 +51,6 @@ def verify_weights(name: str | Path, zoo: str | Path | None = None) -> Verified:
         name: Name of pretrained weights, or the folder of a bundle (which has no published hash).
         zoo: As in ``create_model``.
 
-    Returns:
-        The results.
-
     Raises:
         MedzooError: A check failed.
     """

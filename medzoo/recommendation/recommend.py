@@ -15,8 +15,7 @@ from medzoo.contamination.by_name import seen_notes
 from medzoo.core.cluster import connect
 from medzoo.core.errors import DataError, MedzooError, ZooError
 from medzoo.data.dataset import Examples
-from medzoo.data.geometry import Geometry
-from medzoo.data.input_spec import common_contract
+from medzoo.data.input_spec import group_by_preparation
 from medzoo.data.opening import open_dataset
 from medzoo.data.overview import announce, flag
 from medzoo.data.read_options import ReadOptions
@@ -85,20 +84,18 @@ def recommend(
         raise MedzooError(f"{folds} folds cannot be cross-validated; use 5, at least 2")
     started = time.perf_counter()
     bundles, unavailable = _available(weights, zoo)
-    own = image_size is None and len({bundle.input.size for bundle in bundles.values()}) > 1
+    imported = any(bundle.info.get("imported") for bundle in bundles.values())
     contracts = {str(name): bundle.input for name, bundle in bundles.items()}
-    contract, notes = common_contract(contracts, image_size, own=own)
-    groups: dict[Geometry, dict[str, Path]] = {}
-    for name, bundle in bundles.items():
-        geometry = bundle.input.geometry if own else contract.geometry
-        groups.setdefault(geometry, {})[str(name)] = bundle.folder
+    groups, notes = group_by_preparation(contracts, image_size, apart=imported)
+    folders = {str(name): bundle.folder for name, bundle in bundles.items()}
     dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
     overview = announce(dataset)
     results = []
     with connect(scheduler) as cluster:  # before the work: it may not answer
-        for geometry, folders in groups.items():
-            examples = _labelled(flag(dataset.decode(geometry), overview)[0])
-            results += score_all(folders, examples, Probe(geometry.width, folds, seed, batch_size, device), cluster)
+        for contract, names in groups:
+            examples = _labelled(flag(dataset.decode(contract.geometry), overview)[0])
+            probe = Probe(contract.size, folds, seed, batch_size, device)
+            results += score_all({name: folders[name] for name in names}, examples, probe, cluster)
     metric = primary(examples.task)
     return Recommendation(
         data={
@@ -113,8 +110,8 @@ def recommend(
         candidates=_compared([(one.candidate, one.probabilities) for one in results], examples, seed),
         unavailable=unavailable,
         settings={
-            "image_size": contract.size,
-            "crop": contract.crop,
+            "image_size": groups[0][0].size,
+            "crop": groups[0][0].crop,
             "folds": folds,
             "seed": seed,
             "device": results[0].device,

@@ -151,9 +151,6 @@ def open_bundle(folder: Path) -> Bundle:
     Args:
         folder: A folder with ``config.json`` and ``model.safetensors``.
 
-    Returns:
-        The bundle.
-
     Raises:
         ZooError: A file is missing, or the config is invalid.
     """

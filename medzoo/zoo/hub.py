@@ -58,9 +58,6 @@ def fetch(repo: str, revision: str | None, *, whole: bool = False) -> Path:
         revision: A commit, 40 hex digits; ``None`` for the newest one.
         whole: Complete a cache that lacks other files than weights and config, as one that timm filled.
 
-    Returns:
-        The folder of the snapshot.
-
     Raises:
         ZooError: It does not exist, access is denied, the Hub cannot be reached, or the cache cannot be written.
     """
@@ -144,9 +141,6 @@ def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], 
         check: Raises a ZooError for a folder whose files are not the published ones.
         whole: As in ``fetch``.
 
-    Returns:
-        The folder of the snapshot.
-
     Raises:
         ZooError: It cannot be downloaded, or arrived damaged twice; nothing damaged is left in the cache.
     """
@@ -177,9 +171,6 @@ def fetch_sound(repo: str, revision: str | None, check: Callable[[Path], None], 
 
 def discard(folder: Path) -> None:
     """Remove a bundle's weights and config from the Hub's cache, with the blobs that they link to.
-
-    Args:
-        folder: The folder of the snapshot.
 
     Raises:
         ZooError: The cache cannot be written to.
@@ -224,9 +215,6 @@ def _reach(where: str) -> None:
 @contextmanager
 def explained(where: str) -> Iterator[None]:
     """Translate an error of the client into its meaning and what to do.
-
-    Args:
-        where: The repository, as named in the message.
 
     Raises:
         ZooError: The body failed.

@@ -89,9 +89,6 @@ def resolve(name: str | Path, zoo: str | Path | None = None, *, whole: bool = Fa
         whole: Complete a cache that timm filled: model card, run record, hashes of the pretraining images.
         again: Hash the weights even if they were checked before.
 
-    Returns:
-        The bundle, its weights file verified.
-
     Raises:
         UnknownNameError: There are no such weights.
         ZooError: The zoo does not hold them, they cannot be downloaded, or their file is not the published one.

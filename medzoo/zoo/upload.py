@@ -49,9 +49,6 @@ def upload(
         owned: Returns whether a file name is the caller's: such files that are not among ``files`` are removed.
         token: A token with write access; by default the user's own.
 
-    Returns:
-        The commit.
-
     Raises:
         ZooError: There is no token, the repository is public and should be private, the Hub refuses, or its files are
             not those sent.

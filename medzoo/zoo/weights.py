@@ -69,9 +69,6 @@ def find(name: str) -> Weights:
     Args:
         name: For example ``"densenet121_all_in"`` or ``"resnet50_cxr_ri"``.
 
-    Returns:
-        The entry.
-
     Raises:
         UnknownNameError: The name is neither.
 

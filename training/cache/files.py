@@ -55,9 +55,6 @@ def open_cache(folder: Path) -> Cache:
     Args:
         folder: The cache's own folder.
 
-    Returns:
-        The opened cache.
-
     Raises:
         DataError: The folder holds no complete cache of this version.
     """

@@ -75,9 +75,6 @@ def prepare(
         cluster: Workers that see ``folder`` and the files, and decode instead of this process. The cache is the same,
             byte for byte.
 
-    Returns:
-        The opened cache.
-
     Raises:
         DataError: More images than allowed cannot be read. What was decoded is kept for the next call.
         DiskFullError: There is no room. What was decoded is kept for the next call.

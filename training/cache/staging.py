@@ -124,9 +124,6 @@ class Staging:
     def finish(self, kept: list[int]) -> Path:
         """Make the array of some images, once closed; can be repeated after a kill.
 
-        Args:
-            kept: Indices, ascending.
-
         Returns:
             A folder that holds ``images.npy`` alone; to be filled and moved.
         """

@@ -191,9 +191,6 @@ def _extract_tar(archive: Path, root: Path, members: _Members) -> Generator[int,
 def safe_parts(name: str) -> tuple[str, ...]:
     """Split a path inside an archive.
 
-    Args:
-        name: The path, with slashes.
-
     Returns:
         Its parts, without ``.``; none for the archive's own root.
 

@@ -141,9 +141,6 @@ def gather(
         sets: For a source, the data sets to use instead of its own.
         seed: Of the split.
 
-    Returns:
-        The corpus.
-
     Raises:
         DataError: A data set is missing, incomplete or unreadable.
     """

@@ -22,10 +22,6 @@ def write_seen_images(corpus: Corpus, folder: Path) -> None:
 
     Only the training images count as seen: the held-out images changed no parameter (the last epoch is kept, none is
     selected by validation). ``splits.csv`` lists both sides.
-
-    Args:
-        corpus: The images of the run.
-        folder: The bundle.
     """
     write_seen(folder / SEEN, join([_seen(part, corpus) for part in corpus.slices]))
     with replacing_file(folder / SPLITS) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -33,9 +33,6 @@ def read(
         task: ``"binary"`` or ``"multiclass"``.
         patient: Matches the patient or slide in an image's file name, if there is one.
 
-    Returns:
-        Records with one label per image.
-
     Raises:
         DataError: A class folder is missing or holds no image.
     """

@@ -23,9 +23,6 @@ def read(root: Path, name: str) -> Published:
         root: The folder that holds ``CXR_png``.
         name: The data set's name.
 
-    Returns:
-        Binary Records (normal, tuberculosis).
-
     Raises:
         DataError: The layout is another one.
     """

@@ -111,7 +111,7 @@ def draw_xray(person: Generator, own: Generator, findings: Iterable[str], size: 
         findings: Names in ``FINDINGS``; none for a normal chest.
         size: Height and width.
 
-    Reangles:
+    Returns:
         ``uint8 [height, width]``, bright where the body is dense.
 
     Example:
@@ -149,7 +149,7 @@ def draw_tissue(person: Generator, own: Generator, kind: str, size: Size, zoom: 
         size: Height and width.
         zoom: Magnification relative to a tile of 150 x 150 pixels at 20x.
 
-    Reangles:
+    Returns:
         ``uint8 [height, width, 3]``, RGB.
 
     Example:
@@ -182,7 +182,7 @@ def draw_fundus(person: Generator, own: Generator, grade: int, side: int, size: 
         side: -1 if the optic disc is on the left, 1 on the right.
         size: Height and width.
 
-    Reangles:
+    Returns:
         ``uint8 [height, width, 3]``, RGB.
 
     Example:
