@@ -19,10 +19,10 @@ from medzoo.comparison.compare import compare
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
 from medzoo.comparison.runs import DONE, FAILED, Run
-from medzoo.core.errors import DataError, InputError, MedzooError, RunError
+from medzoo.core.errors import DataError, MedzooError, RunError
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.fingerprint import fingerprint
-from medzoo.data.input_spec import InputContract, common_contract
+from medzoo.data.input_spec import InputContract, group_by_preparation
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "lr": 3e-3, "device": "cpu", "folds": 2}
 VOLATILE = ("seconds", "history")
@@ -265,12 +265,13 @@ def test_what_cannot_be_done_is_said_before_the_work(
 
 def test_images_come_to_size_one_way_for_all() -> None:
     squashed, centred = InputContract(64, "squash"), InputContract(64)
-    assert common_contract({"a": centred, "b": centred}) == (centred, ())
-    contract, (note,) = common_contract({"a": squashed, "b": centred}, image_size=32)
-    assert contract == InputContract(32, "squash")
+    assert group_by_preparation({"a": centred, "b": centred}) == ([(centred, ["a", "b"])], ())
+    groups, (note,) = group_by_preparation({"a": squashed, "b": centred}, image_size=32)
+    assert groups == [(InputContract(32, "squash"), ["a", "b"])]
     assert note == "Images are brought to size as a takes them (squash), for all weights alike."
-    with pytest.raises(InputError, match="take images of 32 and 64 pixels; give image_size, the same for all"):
-        common_contract({"a": centred, "b": InputContract(32)})
+    groups, (note,) = group_by_preparation({"a": centred, "b": InputContract(32), "c": squashed, "d": centred})
+    assert [names for _, names in groups] == [["a", "d"], ["b"], ["c"]]
+    assert note.startswith("Images are prepared for each as its maker did: a, d at 64 px (center); b at 32 px")
 
 
 def test_weights_of_one_name_and_of_none(data: Path, starts: list[Path]) -> None:
