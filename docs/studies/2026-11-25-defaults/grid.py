@@ -1,0 +1,100 @@
+"""Fine-tune small sets with one option changed at a time, and keep each run's metrics; finished runs are not repeated.
+
+``PYTHONPATH=. python docs/studies/2026-11-25-defaults/grid.py DATA WORK BUNDLE [BUNDLE ...]``, from the root of the
+repository. A bundle is the folder of pretrained weights. ``make_table.py`` prints what was found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import medzoo
+from medzoo.data.dataset import ImageDataset
+from medzoo.data.splits import groups_of, holdout
+from training.cache.load import prepared
+from training.datasets import DATASETS
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+TARGETS = ("covid19_radiography", "shenzhen", "crc_val_he_7k", "eyepacs")
+SIZE = 64  # pixels
+SPLITS = (0, 1)  # seeds of the held-out fifth, the same for all options
+BASE: dict[str, Any] = {"strategy": "full", "head": "mlp", "lr": 3e-4, "epochs": 10, "augment": "light"}
+CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"strategy": "linear_probe"},
+    {"strategy": "lp_ft", "head": "linear"},
+    {"strategy": "lp_ft", "head": "linear", "lr": 1e-4},
+    {"head": "linear"},
+    {"lr": 1e-4},
+    {"lr": 1e-3},
+    {"epochs": 20},
+    {"epochs": 5},
+    {"augment": "none"},
+)
+
+
+def runs(bundles: list[Path], sizes: list[int | None]) -> Iterator[dict[str, Any]]:
+    """Yield every run: the cheap comparisons of all targets before the long ones."""
+    for size in sizes:
+        for change in CHANGES:
+            for split in SPLITS:
+                for target in TARGETS:
+                    for bundle in bundles:
+                        yield {"target": target, "weights": bundle.name, "n": size, "split": split, **BASE, **change}
+
+
+def subset(data: ImageDataset[Any], split: int, size: int | None) -> tuple[ImageDataset[Any], NDArray[np.bool_]]:
+    """Return the images of one run and which of them are held out: a fifth, and ``size`` of the others."""
+    held_out = holdout(data.targets, groups_of(data.ids, data.patients), 0.2, split)
+    order = sorted(np.flatnonzero(~held_out), key=lambda i: hashlib.sha256(f"{split}/{data.ids[i]}".encode()).digest())
+    rows = np.sort(np.concatenate([np.flatnonzero(held_out), np.array(order[:size], int)]))
+    return data.take(rows), held_out[rows]
+
+
+def main(data: Path, work: Path, bundles: list[Path], sizes: list[int | None]) -> None:
+    """Run what is not in the results yet."""
+    done = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    keys = [{k: v for k, v in record.items() if k not in ("metrics", "seconds", "trained")} for record in done]
+    folders = {bundle.name: bundle for bundle in bundles}
+    opened: dict[str, ImageDataset[Any]] = {}
+    for run in runs(bundles, sizes):
+        target = run["target"]
+        if target not in opened:
+            cache, _ = prepared(target, data, work / "cache", size=SIZE, allow_partial=True)
+            opened[target] = ImageDataset(
+                target, cache.images, cache.ids, cache.targets, cache.classes, cache.task, cache.patients
+            )
+        examples, held_out = subset(opened[target], run["split"], run["n"])
+        if run in keys or (run["n"] is not None and (~held_out).sum() < run["n"]):
+            continue  # CRC-VAL-HE-7K has fewer than 100 images: all of them are its only size
+        options = {k: run[k] for k in BASE}
+        if run["strategy"] == "linear_probe":
+            options = {"strategy": "linear_probe", "head": "linear"}
+        started = time.perf_counter()
+        report = medzoo.finetune(
+            folders[run["weights"]], examples, validation=held_out, image_size=SIZE, seed=run["split"], **options
+        )
+        metrics = {name: report.metrics[name].value for name in ("auroc", "accuracy", report.primary)}
+        record = {**run, "metrics": metrics, "trained": int((~held_out).sum())}
+        record["seconds"] = round(time.perf_counter() - started, 1)
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+if __name__ == "__main__":
+    numbers = [word for word in sys.argv[3:] if word.isdigit() or word == "all"]
+    main(
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        [Path(word) for word in sys.argv[3:] if word not in numbers],
+        [None if word == "all" else int(word) for word in numbers or ["100", "all"]],
+    )
