@@ -44,7 +44,11 @@ def reductions(corpus: Corpus, options: PretrainOptions) -> list[str]:
         if len(part.cache) != part.total
     ]
     found += [f"synthetic images in place of {part.cache.name}" for part in corpus.slices if SYNTHETIC in part.notes]
-    found += [f"{source}: {' + '.join(names)} instead of the study's own" for source, names in options.sets]
+    found += [
+        f"{source}: {' + '.join(names)} instead of the study's own"
+        for source, names in options.sets
+        if source in corpus.source.members
+    ]
     full = RECIPES[options.recipe].plan.epochs
     if options.image_size != 224:
         found.append(f"{options.image_size} px instead of 224")
@@ -100,6 +104,7 @@ def _curves(record: dict[str, Any]) -> Figure:
     series = {}
     for name in history[-1]["valid"]:
         metric = primary(SOURCES[name].task)
-        series[f"{name}: {metric}"] = [epoch["valid"][name].get(metric) for epoch in history]
-    draw_curves(right, series, "validation")
+        label = metric.replace("_", " ")
+        series[f"{name}: {label}"] = [epoch["valid"][name].get(metric) for epoch in history]
+    draw_curves(right, series, f"held out, {next(iter(series))}" if len(series) == 1 else "held-out images")
     return figure
