@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from medzoo.data.decoding import Stamp
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_io import as_array, read_image
 from medzoo.data.tasks import one_hot
+from training.cache.files import FORMAT, ROWS, write_manifest, write_rows
 from training.cache.prepare import Cache, open_cache, prepare
 from training.cache.staging import Staging
 
@@ -274,7 +276,7 @@ def test_an_interrupted_run_goes_on(records: Records, tmp_path: Path, decoded: l
 
 
 @pytest.mark.parametrize("rejects", [False, True])
-@pytest.mark.parametrize("step", ["savetargets", "copyfile", "write_manifest", "rename", "rmtree"])
+@pytest.mark.parametrize("step", ["write_array_header_1_0", "copyfile", "write_manifest", "rename", "rmtree"])
 def test_a_crash_at_any_step_of_finishing_is_mended(
     step: str, rejects: bool, records: Records, tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,8 +286,9 @@ def test_a_crash_at_any_step_of_finishing_is_mended(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        owner: Any = {"savetargets": np, "write_manifest": training.cache.prepare, "rename": Path}.get(step, shutil)
-        patch.setattr(owner, step.replace("targets", ""), crash)
+        ours = dict.fromkeys(("write_array_header_1_0", "write_manifest"), training.cache.prepare)
+        owner: Any = {**ours, "rename": Path}.get(step, shutil)
+        patch.setattr(owner, step, crash)
         with pytest.raises(OSError, match="full"):
             prepare(records, GREY, tmp_path / "c", max_rejected=3)
     decoded.clear()
@@ -395,6 +398,39 @@ def test_a_batch_is_on_disk_before_the_journal_names_it(tmp_path: Path, monkeypa
     assert len((tmp_path / "journal.csv").read_text().split()) == 2
     assert np.load(tmp_path / "images.npy")[:2].ravel().tolist() == [1, 1, 1, 2, 2, 2]
     staging.__exit__()
+
+
+def test_memory_stays_small_with_many_images(tmp_path: Path) -> None:
+    """A million images must not take gigabytes: at most some 300 bytes of each beside its pixels."""
+    count, path = 4000, "images_001/images/{:08d}_000.png"
+    rows = ((path.format(i), f"{i // 4}", "train", 1, i, "0" * 64) for i in range(count))
+    write_rows(tmp_path / "rows.csv", ROWS, rows)
+    np.save(tmp_path / "images.npy", np.zeros((count, 1, 1, 3), np.uint8))
+    np.save(tmp_path / "targets.npy", np.zeros((count, 2), np.float32))
+    manifest = {"format": FORMAT, "name": "n", "classes": ["a", "b"], "task": "binary", "has_patients": True}
+    manifest |= {"has_splits": True, "geometry": Geometry(1, 1).to_dict()}
+    write_manifest(tmp_path / "manifest.json", manifest)
+    tracemalloc.start()
+    try:
+        cache = open_cache(tmp_path)
+        opened = tracemalloc.get_traced_memory()[1] / count
+        with Staging(tmp_path / "partial", count, Geometry(1, 1)) as staging:
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            staging.record({i: Stamp(1, i, "0" * 64) for i in range(64)})
+            for i in range(count):
+                staging.put(i, cache.images[i], Stamp(1, i, "0" * 64))
+            staged = (tracemalloc.get_traced_memory()[1] - before) / count
+    finally:
+        tracemalloc.stop()
+    assert opened < 300 and staged < 50
+
+
+def test_a_plan_is_that_of_its_whole_text(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.cache.prepare, "_PIECE", 5)
+    known = [1, "ö", records.ids, records.classes, records.patients, None, {"a": [1, 2]}]
+    plain = [column.tolist() if isinstance(column, np.ndarray) else column for column in known]
+    assert "".join(training.cache.prepare._json(known)) == json.dumps(plain)
 
 
 @pytest.mark.real

@@ -436,16 +436,16 @@ def test_messidor_without_any_sheet(tmp_path: Path) -> None:
 def test_read_csv_refuses_short_lines_and_repeated_images(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("\ufeffimage , level\n\n a ,1\n", encoding="utf-8")
-    assert read_csv(file, ("image", "level")) == [("a", "1")]
+    assert list(read_csv(file, ("image", "level"))) == [("a", "1")]
     write(file, "image,level", "a")
     with pytest.raises(DataError, match="line 2: 1 cells, expected 2"):
-        read_csv(file, ("image", "level"))
+        list(read_csv(file, ("image", "level")))
     write(file, "image,level", "a,1", "a,2")
     with pytest.raises(DataError, match="line 3: image a is listed twice"):
-        read_csv(file, ("image", "level"))
+        list(read_csv(file, ("image", "level")))
     file.write_text("")
     with pytest.raises(DataError, match="no column 'image'; it has none"):
-        read_csv(file, ("image", "level"))
+        list(read_csv(file, ("image", "level")))
 
 
 def test_grades_are_digits_in_range() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,16 @@ def open_cache(folder: Path) -> Cache:
         raise DataError(f"{folder} is no complete cache (no manifest.json); run prepare again to resume it") from None
     if manifest["format"] != FORMAT:
         raise DataError(f"{folder} is of cache format {manifest['format']}, this is {FORMAT}; run prepare again")
-    rows = read_rows(folder / "rows.csv")
+    once: dict[str, str] = {}  # each patient's and split's text is kept once
+    ids, patients, splits = list[str](), list[str](), list[str]()
+    for path, patient, split, *_ in read_rows(folder / "rows.csv"):
+        ids.append(path)
+        patients.append(once.setdefault(patient, patient))
+        splits.append(once.setdefault(split, split))
     geometry = Geometry(**manifest["geometry"])
     images = np.load(folder / "images.npy", mmap_mode="c")  # copy on write: torch takes no read-only array
-    if images.shape != (len(rows), geometry.height, geometry.width, geometry.channels):
-        raise DataError(f"{folder}: images.npy is {images.shape} for {len(rows)} rows; delete the folder and prepare")
+    if images.shape != (len(ids), geometry.height, geometry.width, geometry.channels):
+        raise DataError(f"{folder}: images.npy is {images.shape} for {len(ids)} rows; delete the folder and prepare")
     return Cache(
         folder=folder,
         name=manifest["name"],
@@ -76,9 +81,9 @@ def open_cache(folder: Path) -> Cache:
         targets=np.load(folder / "targets.npy"),
         classes=tuple(manifest["classes"]),
         task=manifest["task"],
-        patients=np.array([row["patient"] for row in rows]) if manifest["has_patients"] else None,
-        splits=np.array([row["split"] for row in rows]) if manifest["has_splits"] else None,
-        ids=tuple(row["path"] for row in rows),
+        patients=np.array(patients) if manifest["has_patients"] else None,
+        splits=np.array(splits) if manifest["has_splits"] else None,
+        ids=tuple(ids),
         geometry=geometry,
         manifest=manifest,
     )
@@ -86,10 +91,6 @@ def open_cache(folder: Path) -> Cache:
 
 def cells(stamp: Stamp) -> tuple[int, int, str]:
     return stamp.size, stamp.mtime_ns, stamp.sha256
-
-
-def stamp_of(row: dict[str, str]) -> Stamp:
-    return Stamp(int(row["size"]), int(row["mtime_ns"]), row["sha256"])
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -102,9 +103,19 @@ def write_manifest(path: Path, value: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> Iterator[list[str]]:
+    """Yield the rows below the header, one at a time: a million of them take hundreds of megabytes."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        lines = csv.reader(file)
+        next(lines)
+        yield from lines
+
+
+def read_stamps(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, Stamp]]:
+    """Yield the path and the stamp of each row."""
+    at = columns.index(STAMP[0])
+    for row in read_rows(path):
+        yield row[0], Stamp(int(row[at]), int(row[at + 1]), row[at + 2])
 
 
 def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:

@@ -14,22 +14,24 @@ loses less than a batch, and an image whose file has changed since is decoded ag
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
 from filelock import FileLock
+from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from numpy.typing import NDArray
 
 from medzoo.core.atomic import needing_room
 from medzoo.core.cluster import Cluster
 from medzoo.core.errors import DataError
-from medzoo.data.dataset import Records
+from medzoo.data.dataset import Files, Records
 from medzoo.data.decoding import Decoded, Progress, Stamp, decode_each, full_stamp, quick_stamp
 from medzoo.data.geometry import Geometry
 from medzoo.data.image_io import DECODE_VERSION
@@ -43,12 +45,15 @@ from training.cache.files import (
     open_cache,
     read_manifest,
     read_rows,
-    stamp_of,
+    read_stamps,
     write_manifest,
     write_rows,
 )
 from training.cache.slices import decode_on_cluster
 from training.cache.staging import Staging
+
+_STAMPED = {"rows.csv": ROWS, "rejected.csv": REJECTED}
+_PIECE = 10_000  # values
 
 __all__ = ["Cache", "open_cache", "prepare"]
 
@@ -94,7 +99,7 @@ def prepare(
     """
     plan = _plan(records, geometry)
     slug = re.sub(r"[^\w.-]+", "_", records.name)
-    partial = folder / f"{slug}-{_short_hash(plan, str(records.images.root.resolve()))}.partial"
+    partial = folder / f"{slug}-{_short_hash([plan, str(records.images.root.resolve())])}.partial"
     # If two processes need the same cache, one waits for the other.
     with needing_room(folder), _locked(folder / f".{slug}-{plan}.lock"):
         complete = [found.parent for found in sorted(folder.glob(f"{slug}-*/manifest.json"))]
@@ -111,7 +116,9 @@ def prepare(
             ((records.ids[r.index], *cells(r.stamp), r.reason) for r in rejected),
         )
         _check_rejected(partial, len(records), max_rejected)
-        return open_cache(_finish(staging, records, geometry, plan, folder / slug))
+        made = _finish(staging, records, geometry, plan, folder / slug)
+        del staging  # before the cache is opened, for their memory
+        return open_cache(made)
 
 
 def _locked(path: Path) -> FileLock:
@@ -122,36 +129,41 @@ def _locked(path: Path) -> FileLock:
 def _plan(records: Records, geometry: Geometry) -> str:
     """Return a hash of everything that is known before a file is read."""
     known = [FORMAT, DECODE_VERSION, records.name, records.task, geometry.to_dict(), records.ids, records.classes]
-    known += [None if column is None else column.tolist() for column in (records.patients, records.splits)]
-    return _short_hash(json.dumps(known), np.ascontiguousarray(records.targets).tobytes())
+    return _short_hash(_json([*known, records.patients, records.splits]), np.ascontiguousarray(records.targets).data)
 
 
 def _is_current(folder: Path, records: Records) -> bool:
     """Return whether all files are unchanged; only those whose size, time or path differs are read."""
     manifest, here = read_manifest(folder / "manifest.json"), str(records.images.root.resolve())
-    rows, rejected = read_rows(folder / "rows.csv"), read_rows(folder / "rejected.csv")
-    touched = False
-    for row in rows + rejected:
-        path, was = records.images.root / row["path"], stamp_of(row)
-        # Size and time identify a file only at the path from which it was read.
-        if manifest["root"] == here and quick_stamp(path).quick == was.quick:
-            continue
-        now = full_stamp(path)
-        if now.sha256 != was.sha256:
-            return False
-        row.update(zip(STAMP, map(str, cells(now)), strict=True))
-        touched = True
+    touched: dict[str, Stamp] = {}
+    for name, columns in _STAMPED.items():
+        for path, was in read_stamps(folder / name, columns):
+            file = records.images.root / path
+            # Size and time identify a file only at the path from which it was read.
+            if manifest["root"] == here and quick_stamp(file).quick == was.quick:
+                continue
+            now = full_stamp(file)
+            if now.sha256 != was.sha256:
+                return False
+            touched[path] = now
     if touched:  # the same bytes with another time or path: save that, so that they are not read again
-        write_rows(folder / "rows.csv", ROWS, (row.values() for row in rows))
-        write_rows(folder / "rejected.csv", REJECTED, (row.values() for row in rejected))
+        for name, columns in _STAMPED.items():
+            write_rows(folder / name, columns, _restamped(folder / name, columns, touched))
         write_manifest(folder / "manifest.json", {**manifest, "root": here})
     return True
 
 
+def _restamped(file: Path, columns: tuple[str, ...], stamps: dict[str, Stamp]) -> Iterator[list[object]]:
+    at = columns.index(STAMP[0])
+    for row in read_rows(file):
+        stamp = cells(stamps[row[0]]) if row[0] in stamps else row[at : at + len(STAMP)]
+        yield [*row[:at], *stamp, *row[at + len(STAMP) :]]
+
+
 def _check_rejected(folder: Path, total: int, allowed: int) -> None:
-    rejected = read_rows(folder / "rejected.csv")
+    rejected = list(read_rows(folder / "rejected.csv"))
     if len(rejected) > allowed:
-        first = "; ".join(row["reason"] for row in rejected[:3]) + ("; ..." if len(rejected) > 3 else "")
+        first = "; ".join(row[-1] for row in rejected[:3]) + ("; ..." if len(rejected) > 3 else "")
         raise DataError(
             f"{len(rejected)} of {total} images cannot be read, {allowed} allowed: {first}\n"
             f"All are listed in {folder / 'rejected.csv'}: repair them, or allow more (max_rejected); the rest is kept."
@@ -168,35 +180,35 @@ def _fill(
     cluster: Cluster | None,
 ) -> list[Decoded]:
     """Fill in every image: those staged already, those of older caches, the rest decoded now."""
-    paths = list(records.images)
-    now = [quick_stamp(path).quick for path in paths]
-    staging.keep(lambda i, stamp: now[i] == stamp.quick)
-    missing = {records.ids[i]: i for i in range(len(paths)) if i not in staging.stamps}
-    for image, path, stamp in _older_images(older, records, geometry) if missing else ():
-        if path in missing and now[missing[path]] == stamp.quick:
-            staging.put(missing.pop(path), image, stamp)
-    done = len(paths) - len(missing)
-    rows = list(missing.values())
+    files, total = records.images, len(records)
+    now = np.fromiter((quick_stamp(path).quick for path in files), np.dtype((np.int64, 2)), total)
+    staging.stamps.keep(now)
+    if older and len(staging.stamps) < total:
+        missing = {records.ids[i]: i for i in staging.stamps.missing}
+        for image, path, stamp in _older_images(older, records, geometry):
+            if path in missing and tuple(now[missing[path]]) == stamp.quick:
+                staging.put(missing.pop(path), image, stamp)
+        staging.commit()
+    rows = staging.stamps.missing
     if cluster is None:
-        decoded = _decode_here(staging, paths, rows, geometry, jobs)
+        decoded = _decode_here(staging, files, rows, geometry, jobs)
     else:
-        decoded = decode_on_cluster(staging, paths, rows, geometry, records.images.root, cluster)
+        decoded = decode_on_cluster(staging, files, rows, geometry, cluster)
     rejected = []
     if progress:
-        progress(done, len(paths))
-    for item in decoded:
-        done += 1
+        progress(total - len(rows), total)
+    for done, item in enumerate(decoded, total - len(rows) + 1):
         if item.reason:
             rejected.append(item)
         if progress:
-            progress(done, len(paths))
+            progress(done, total)
     return sorted(rejected, key=lambda item: item.index)
 
 
 def _decode_here(
-    staging: Staging, paths: list[Path], rows: list[int], geometry: Geometry, jobs: int | None
+    staging: Staging, files: Files, rows: list[int], geometry: Geometry, jobs: int | None
 ) -> Iterator[Decoded]:
-    for item in decode_each(paths, geometry, indices=rows, jobs=jobs):
+    for item in decode_each(files, geometry, indices=rows, jobs=jobs):
         if item.image is not None:
             staging.put(item.index, item.image, item.stamp)
         yield item
@@ -212,8 +224,8 @@ def _older_images(
         manifest = read_manifest(folder / "manifest.json")
         if all(manifest.get(key) == value for key, value in same.items()):
             images = np.load(folder / "images.npy", mmap_mode="r")
-            for image, row in zip(images, read_rows(folder / "rows.csv"), strict=True):
-                yield image, row["path"], stamp_of(row)
+            for image, (path, stamp) in zip(images, read_stamps(folder / "rows.csv", ROWS), strict=True):
+                yield image, path, stamp
 
 
 def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, prefix: Path) -> Path:
@@ -221,18 +233,19 @@ def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, p
     kept = sorted(staging.stamps)
     if not kept:
         raise DataError(f"data set {records.name}: none of its {len(records)} images can be read")
-    some, stamps = records.take(kept), [staging.stamps[i] for i in kept]
+    some = records if len(kept) == len(records) else records.take(kept)
     final = staging.finish(kept)
-    targets = io.BytesIO()  # written by Python, which says when the disk is full; numpy's own error does not
-    np.save(targets, some.targets)
-    (final / "targets.npy").write_bytes(targets.getvalue())
+    targets = np.ascontiguousarray(some.targets)
+    with (final / "targets.npy").open("wb") as file:  # by Python, which says when the disk is full; numpy does not
+        write_array_header_1_0(file, header_data_from_array_1_0(targets))
+        file.write(targets.data)
     blank = [""] * len(kept)
     patients = blank if some.patients is None else some.patients
     splits = blank if some.splits is None else some.splits
-    rows = zip(some.ids, patients, splits, map(cells, stamps), strict=True)
+    rows = zip(some.ids, patients, splits, map(cells, staging.stamps.values()), strict=True)
     write_rows(final / "rows.csv", ROWS, ((path, patient, split, *stamp) for path, patient, split, stamp in rows))
     shutil.copyfile(staging.folder / "rejected.csv", final / "rejected.csv")
-    key = _short_hash(plan, *(stamp.sha256 for stamp in stamps))
+    key = _short_hash(chain([plan], (stamp.sha256 for stamp in staging.stamps.values())))
     manifest = {
         "format": FORMAT,
         "name": records.name,
@@ -260,8 +273,24 @@ def _finish(staging: Staging, records: Records, geometry: Geometry, plan: str, p
     return folder
 
 
-def _short_hash(*parts: str | bytes) -> str:
+def _json(columns: list[Any]) -> Iterator[str]:
+    """Yield the text of ``json.dumps(columns)`` in pieces: a million paths take hundreds of megabytes otherwise."""
+    for number, column in enumerate(columns):
+        yield ", " if number else "["
+        if not isinstance(column, (tuple, np.ndarray)):
+            yield json.dumps(column)
+            continue
+        yield "["
+        for start in range(0, len(column), _PIECE):
+            piece = column[start : start + _PIECE]
+            yield ", " * bool(start) + json.dumps(piece if isinstance(piece, tuple) else piece.tolist())[1:-1]
+        yield "]"
+    yield "]"
+
+
+def _short_hash(texts: Iterable[str], content: memoryview | bytes = b"") -> str:
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part)
+    for text in texts:
+        digest.update(text.encode())
+    digest.update(content)
     return digest.hexdigest()[:12]

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from medzoo.core.cluster import Cluster, worker_threads
 from medzoo.core.errors import MedzooError, RunError
+from medzoo.data.dataset import Files
 from medzoo.data.decoding import Decoded, decode_each
 from medzoo.data.geometry import Geometry
 from training.cache.staging import Place, Staging
@@ -29,8 +31,28 @@ class Slice:
     paths: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class Slices(Sequence[Slice]):
+    """All tasks; each is made when it is sent out.
+
+    Attributes:
+        rows: The rows to decode.
+        files: The files of all rows.
+    """
+
+    rows: Sequence[int]
+    files: Files
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // SLICE)
+
+    def __getitem__(self, number: Any) -> Any:
+        rows = tuple(self.rows[number * SLICE : (number + 1) * SLICE])
+        return Slice(rows, tuple(self.files[row].absolute() for row in rows))
+
+
 def decode_on_cluster(
-    staging: Staging, paths: Sequence[Path], rows: Sequence[int], geometry: Geometry, root: Path, cluster: Cluster
+    staging: Staging, files: Files, rows: Sequence[int], geometry: Geometry, cluster: Cluster
 ) -> Iterator[Decoded]:
     """Decode images on the workers; pixels do not pass through this process.
 
@@ -38,10 +60,9 @@ def decode_on_cluster(
 
     Args:
         staging: Where the images go.
-        paths: The files of all rows.
+        files: The files of all rows.
         rows: The rows to decode.
         geometry: The size and channels to keep.
-        root: The folder of the files.
         cluster: The workers.
 
     Yields:
@@ -51,11 +72,9 @@ def decode_on_cluster(
         RunError: A worker does not see the files, or a slice cost several workers their lives.
     """
     staging.commit()  # workers write beside what this process has written, not at the same time
-    starts = range(0, len(rows), SLICE)
-    parts = [tuple(rows[start : start + SLICE]) for start in starts]
-    slices = [Slice(part, tuple(paths[row].absolute() for row in part)) for part in parts]
-    shared = (staging.place, geometry)
-    for number, found in cluster.run(_decode_slice, slices, shared, paths=(staging.images.absolute(), root.absolute())):
+    slices, shared = Slices(rows, files), (staging.place, geometry)
+    seen = (staging.images.absolute(), files.root.absolute())
+    for number, found in cluster.run(_decode_slice, slices, shared, paths=seen):
         if isinstance(found, (MedzooError, OSError)):
             first, last = slices[number].paths[0], slices[number].paths[-1]
             raise RunError(f"the images from {first} to {last} were not decoded: {found}") from found
@@ -64,7 +83,7 @@ def decode_on_cluster(
         staging.record({item.index: item.stamp for item in found if not item.reason})
         for item, path in zip(found, slices[number].paths, strict=True):
             # As this process names the file.
-            yield replace(item, reason=item.reason.replace(str(path), str(paths[item.index])))
+            yield replace(item, reason=item.reason.replace(str(path), str(files[item.index])))
 
 
 def _decode_slice(part: Slice, shared: tuple[Place, Geometry]) -> list[Decoded]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from medzoo.data.decoding import Stamp
 from medzoo.data.geometry import Geometry
+from training.cache.stamps import Stamps
 
 _BATCH = 128  # images between two journal entries: what a kill can cost
-_LINE = re.compile(r"^(\d+),(\d+),(\d+),([0-9a-f]{64})$", re.MULTILINE)
+_LINE = re.compile(r"(\d+),(\d+),(\d+),([0-9a-f]{64})\n?")
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class Staging:
         if not journal.exists():
             open_memmap(self.images, "w+", np.uint8, shape)  # sparse: it takes no space yet
             journal.touch()
-        self.stamps = {
-            int(line[1]): Stamp(int(line[2]), int(line[3]), line[4])
-            for line in _LINE.finditer(journal.read_text(encoding="ascii"))
-        }
+        self.stamps = Stamps(count)
+        with journal.open(encoding="ascii") as lines:
+            for line in filter(None, map(_LINE.fullmatch, lines)):
+                self.stamps[int(line[1])] = Stamp(int(line[2]), int(line[3]), line[4])
         self._batch: dict[int, Stamp] = {}
         stride = int(np.prod(shape[1:]))
         self.place = Place(self.images.absolute(), self.images.stat().st_size - count * stride, stride)
@@ -103,10 +104,6 @@ class Staging:
         self._batch[row] = stamp
         if len(self._batch) == _BATCH:
             self.commit()
-
-    def keep(self, good: Callable[[int, Stamp], bool]) -> None:
-        """Forget the images whose index and stamp are not good any more."""
-        self.stamps = {i: stamp for i, stamp in self.stamps.items() if good(i, stamp)}
 
     def record(self, stamps: Mapping[int, Stamp]) -> None:
         """Write images into the journal that others have put into their places and synced."""

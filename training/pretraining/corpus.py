@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,17 +144,34 @@ def gather(
     Raises:
         DataError: A data set is missing, incomplete or unreadable.
     """
-    slices: list[Slice] = []
-    targets, held_out, first = [], [], 0
+    found = []
     for member in (SOURCES[name] for name in source.members):
         for name in (sets or {}).get(member.name, member.datasets):
             cache, notes = prepared(
                 name, data, caches, size=size, limit=limit, allow_partial=allow_partial, max_rejected=max_rejected
             )
-            slices.append(Slice(member, cache, first, notes, DATASETS[name].total))
-            targets.append(_widened(cache.targets, member, source, recipe))
-            held_out.append(holdout(cache.targets, cache.groups, recipe.valid, seed))
-            first += len(cache)
+            found.append((member, cache, notes))
+    return join_caches(source, found, recipe, seed)
+
+
+def join_caches(
+    source: Source, caches: Iterable[tuple[Source, Cache, tuple[str, ...]]], recipe: Recipe, seed: int = 0
+) -> Corpus:
+    """Join prepared data sets.
+
+    Args:
+        source: What to pretrain on.
+        caches: Of each data set the single-area source it belongs to, its images and its reader's notes.
+        recipe: Decides how absent labels count and how much is held out.
+        seed: Of the split.
+    """
+    slices: list[Slice] = []
+    targets, held_out, first = [], [], 0
+    for member, cache, notes in caches:
+        slices.append(Slice(member, cache, first, notes, DATASETS[cache.name].total))
+        targets.append(_widened(cache.targets, member, source, recipe))
+        held_out.append(holdout(cache.targets, cache.groups, recipe.valid, seed))
+        first += len(cache)
     return Corpus(source, tuple(slices), np.concatenate(targets), np.concatenate(held_out))
 
 

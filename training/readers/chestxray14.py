@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from medzoo.core.errors import DataError
@@ -32,7 +33,7 @@ def read(root: Path) -> Published:
     table = next((root / name for name in TABLES if (root / name).is_file()), root / TABLES[0])
     splits = _splits(root)
     index = {label: i for i, label in enumerate(CLASSES)}
-    rows, missing = [], []
+    rows, missing, same = list[ImageRow](), list[str](), dict[tuple[int, ...], tuple[int, ...]]()
     for image, findings, patient in read_csv(table, ("Image Index", "Finding Labels", "Patient ID")):
         path = on_disk.pop(image, None)
         if path is None:
@@ -42,8 +43,9 @@ def read(root: Path) -> Published:
         if unknown:
             raise DataError(f"{table}: image {image} has the unknown label {unknown[0]!r}; known: {', '.join(CLASSES)}")
         labels = tuple(index[label] for label in findings.split("|"))
-        # Patient 1 is "1" in one table and "01" in another.
-        rows.append(ImageRow(path, labels, patient.lstrip("0"), splits.get(image, "")))
+        # Patient 1 is "1" in one table and "01" in another. Equal values are kept once: there are many rows.
+        patient, labels = sys.intern(patient.lstrip("0")), same.setdefault(labels, labels)
+        rows.append(ImageRow(path, labels, patient, splits.get(image, "")))
     notes = [] if splits else [f"no official split: {' and '.join(LISTS.values())} are not in the folder"]
     return to_records("chestxray14", root, rows, CLASSES, "multilabel", missing, on_disk.values(), notes)
 

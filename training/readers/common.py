@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -130,8 +130,8 @@ def by_name(root: Path, folders: Iterable[str], suffixes: frozenset[str], stem: 
     return found
 
 
-def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
-    """Read some columns of a publisher's CSV file as text.
+def read_csv(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield some columns of a publisher's CSV file as text.
 
     Columns are found by their names in the first line; other columns are ignored, so headers with commas inside
     brackets (ChestX-ray14) do no harm behind the wanted columns.
@@ -140,7 +140,7 @@ def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
         file: The file, UTF-8 with or without a byte order mark.
         columns: The names of the wanted columns: the image's first, which must be unique.
 
-    Returns:
+    Yields:
         A tuple for each line, stripped of blanks, in the order of ``columns``; empty lines are skipped.
 
     Raises:
@@ -153,17 +153,17 @@ def read_csv(file: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
         lines = csv.reader(stream)
         header = [cell.strip() for cell in next(lines, [])]
         at = column_indices(file, header, columns)
-        rows: dict[str, tuple[str, ...]] = {}
+        names: set[str] = set()
         for line in lines:
             if not any(cell.strip() for cell in line):
                 continue
             if len(line) <= max(at):
                 raise DataError(f"{file}, line {lines.line_num}: {len(line)} cells, expected {len(header)}; correct it")
             row = tuple(line[i].strip() for i in at)
-            if row[0] in rows:
+            if row[0] in names:
                 raise DataError(f"{file}, line {lines.line_num}: image {row[0]} is listed twice; remove one line")
-            rows[row[0]] = row
-    return list(rows.values())
+            names.add(row[0])
+            yield row
 
 
 def column_indices(file: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:

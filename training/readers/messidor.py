@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from medzoo.core.errors import DataError
@@ -97,7 +98,7 @@ def _tables(root: Path) -> list[Path]:
     return merged
 
 
-def _read_table(table: Path) -> list[tuple[str, ...]]:
+def _read_table(table: Path) -> Iterable[tuple[str, ...]]:
     return read_csv(table, COLUMNS) if table.suffix.lower() == ".csv" else _read_xls(table)
 
 
