@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +24,7 @@ from distributed import Client, LocalCluster
 from makers import class_folders, save_bundle
 
 import medzoo
+from medzoo.__main__ import main
 from medzoo.comparison import workers as grid
 from medzoo.comparison.compare import compare
 from medzoo.comparison.runs import DONE, FAILED
@@ -306,3 +309,45 @@ def test_a_worker_of_another_version_is_refused(
         client.wait_for_workers(1, timeout=120)
         with pytest.raises(RunError, match=says):
             list(Cluster(client).run(print, [1]))
+
+
+@pytest.mark.slow
+def test_the_death_of_the_scheduler_is_one_line_and_costs_no_finished_run(
+    data: Path,
+    bundles: list[Path],
+    tmp_path: Path,
+    start_worker: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file, out = tmp_path / "scheduler.json", tmp_path / "out"
+    words = ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    with (tmp_path / "scheduler.log").open("w") as log:
+        scheduler = subprocess.Popen([sys.executable, *words, "--scheduler-file", str(file)], stdout=log, stderr=log)
+
+    def kill_it_in_the_middle() -> None:
+        wait_until(lambda: len(list(out.rglob("*.json"))) > 1, 600)
+        scheduler.kill()
+
+    killer = threading.Thread(target=kill_it_in_the_middle, daemon=True)
+    options = ["--folds", "2", "--seeds", "10", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
+    command = ["medzoo", "compare", str(data), *map(str, bundles), *options, "--out", str(out)]
+    monkeypatch.setattr("medzoo.cli.app.keep_memory", lambda: None)  # of this process
+    try:
+        wait_until(lambda: file.is_file() and file.read_text().endswith("}"), 120)
+        address = json.loads(file.read_text())["address"]
+        start_worker(address, Path(medzoo.__file__).parents[1])
+        monkeypatch.setattr(sys, "argv", [*command, "--scheduler", address])
+        killer.start()
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+    kept = [json.loads(cell.read_text()) for cell in out.rglob("*.json")]
+    said = capfd.readouterr().err
+    assert ended.value.code == 2 and 1 < len(kept) < 40 and {cell["status"] for cell in kept} == {DONE}
+    last = said.splitlines()[-1]
+    assert last == "error: the Dask scheduler is gone; what is done is kept: start it and run again", said
+    assert not re.search("Traceback|distributed", said + caplog.text)

@@ -71,11 +71,11 @@ def connect(scheduler: Any) -> Iterator[Cluster | None]:
             raise RunError("the client is asynchronous; give one made with asynchronous=False")
         yield Cluster(scheduler)
     elif local := _LOCAL.fullmatch(str(scheduler)):
-        # Killed workers are reported by their tasks.
+        # Killed workers are reported by their tasks, a dead scheduler by an error.
         with _logging_at(logging.CRITICAL), _local_client(int(local[1])) as client:
             yield Cluster(client)
     elif "://" in str(scheduler):
-        with _logging_at(logging.ERROR), _remote_client(str(scheduler)) as client:
+        with _logging_at(logging.CRITICAL), _remote_client(str(scheduler)) as client:
             yield Cluster(client)
     else:
         raise RunError(f"{scheduler!r} is no scheduler; give tcp://HOST:PORT or local:N, such as local:4")
@@ -202,6 +202,10 @@ class Cluster:
                     waiting.appendleft(number)
                 else:
                     yield number, outcome
+        except Exception as error:  # of any kind, depending on what was under way when the connection broke
+            if self.client.status == "running":
+                raise
+            raise RunError("the Dask scheduler is gone; what is done is kept: start it and run again") from error
         finally:
             if running and self.client.status == "running":
                 self.client.cancel(list(running))
@@ -227,10 +231,10 @@ class Cluster:
         """Return the facts of the workers to use, by address."""
         try:
             found: dict[str, Any] = dict(self.client.scheduler_info()["workers"])
-        except (OSError, ValueError, RuntimeError) as error:  # a closed client raises any of them
+        except (OSError, ValueError, RuntimeError, LookupError):  # the connection is broken, perhaps for a moment
             found = {}
             if self.client.status != "running":
-                raise RunError("the Dask scheduler is gone; what is done is kept: start it and run again") from error
+                raise
         if not found and "workers" not in self._noted:
             self._noted.add("workers")
             say("no worker is there; waiting for one")
