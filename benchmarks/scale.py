@@ -24,7 +24,7 @@ and of memory: 1 where a thing grows as the number of images does.
 
 ``--source records`` has no publisher's layout and no ``check``: its records are given, and their many paths lead, by
 linked folders, to a thousand files. ``--quick`` saves the work that is the same for every image: ``prepare`` finds all
-but a hundredth of the images decoded by an interrupted call, as black ones, and ``finish`` finds their hashes. Trees
+but a hundredth of the images decoded by an interrupted call, as noise, and ``finish`` finds their hashes. Trees
 and caches that are there are used again, so that ``--only`` repeats a step; the steps from ``again`` on need those
 before them. A million images take 2 GB of disk.
 """

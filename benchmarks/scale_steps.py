@@ -110,9 +110,8 @@ def write_chestxray14(root: Path, images: int, lists: str) -> None:
 
 
 def write_breakhis(root: Path, images: int, lists: str) -> None:
-    write_files(
-        root, [one.path for one in LAYOUTS["breakhis"](images, generator("scale")).images], encoded("PNG", "RGB")
-    )
+    layout = LAYOUTS["breakhis"](images, generator("scale"))
+    write_files(root, [one.path for one in layout.images], encoded("PNG", "RGB"))
 
 
 def write_eyepacs(root: Path, images: int, lists: str) -> None:
@@ -158,7 +157,7 @@ def prepare_records(site: Site, progress: Progress | None = None) -> None:
 
 
 def nearly_prepared(site: Site) -> None:
-    """Begin caches, and list all but the last hundredth of the images as done."""
+    """Begin caches of noise, and list all but the last hundredth of the images as done."""
 
     def stop(done: int, total: int) -> None:
         raise InterruptedError
@@ -167,6 +166,10 @@ def nearly_prepared(site: Site) -> None:
         with contextlib.suppress(InterruptedError):
             prepare_records(replace(site, sets={name: site.sets[name]}), stop)
         records, [folder] = records_of(site, name), (site.work / "cache").glob(f"{name}-*.partial")
+        images = np.lib.format.open_memmap(folder / "images.npy", "r+")
+        noise = np.random.default_rng(0).integers(0, 256, (1000, *images.shape[1:]), np.uint8)
+        for begin in range(0, len(images), len(noise)):
+            images[begin : begin + len(noise)] = noise[: len(images) - begin]
         with (folder / "journal.csv").open("w", encoding="ascii") as journal:
             for row, file in enumerate(islice(records.images, len(records) * 99 // 100)):
                 status = file.stat()
@@ -227,16 +230,13 @@ def first(site: Site) -> None:
     from medzoo.models.create import create_model
     from training.pretraining.options import PretrainOptions
 
-    class EnoughError(Exception):
-        """The second step would begin."""
-
     class Once(Loader):
-        asked = 0
+        asked = False
 
         def batch(self, *given: Any) -> Any:
-            self.asked += 1
-            if self.asked > 1:
-                raise EnoughError
+            if self.asked:
+                raise InterruptedError
+            self.asked = True
             return super().batch(*given)
 
     caches = [open_cache(folder) for folder in site.caches]
@@ -247,7 +247,7 @@ def first(site: Site) -> None:
         train = [torch.from_numpy((~corpus.held_out & corpus.of(one)).nonzero()[0]) for one in corpus.members]
         model, targets = create_model(site.name, pretrained=False), torch.from_numpy(corpus.targets)
         sampler, loss = Sampler(train, BATCH, 0, recipe.balanced), make_loss(corpus.source.task)
-        with contextlib.suppress(EnoughError):
+        with contextlib.suppress(InterruptedError):
             fit(model, loader, targets, sampler, loss, recipe.plan, execution=Execution("cpu"))
 
     timed(take_one)

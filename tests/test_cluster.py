@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -311,6 +312,12 @@ def test_a_worker_of_another_version_is_refused(
             list(Cluster(client).run(print, [1]))
 
 
+def test_a_closed_client_is_a_dead_scheduler() -> None:
+    closed: Any = SimpleNamespace(status="closed", loop=object(), scheduler_info=dict)  # which names no workers then
+    with pytest.raises(RunError, match="the Dask scheduler is gone; what is done is kept"):
+        list(Cluster(closed).run(print, [1]))
+
+
 @pytest.mark.slow
 def test_the_death_of_the_scheduler_is_one_line_and_costs_no_finished_run(
     data: Path,
@@ -335,7 +342,7 @@ def test_the_death_of_the_scheduler_is_one_line_and_costs_no_finished_run(
     command = ["medzoo", "compare", str(data), *map(str, bundles), *options, "--out", str(out)]
     monkeypatch.setattr("medzoo.cli.app.keep_memory", lambda: None)  # of this process
     try:
-        wait_until(lambda: file.is_file() and file.read_text().endswith("}"), 120)
+        wait_until(lambda: file.is_file() and file.read_text().endswith("}"), 600)
         address = json.loads(file.read_text())["address"]
         start_worker(address, Path(medzoo.__file__).parents[1])
         monkeypatch.setattr(sys, "argv", [*command, "--scheduler", address])

@@ -84,14 +84,16 @@ def connect(scheduler: Any) -> Iterator[Cluster | None]:
 @contextmanager
 def _logging_at(level: int) -> Iterator[None]:
     """Log nothing of Dask below a level, unless this program logs everything; Dask's default is each connection."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]  # Dask sets a level for each
+    before = [logger.level for logger in loggers]
     if logging.getLogger().getEffectiveLevel() > logging.DEBUG:
-        logger.setLevel(level)
+        for logger in loggers:
+            logger.setLevel(level)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level_before in zip(loggers, before, strict=True):
+            logger.setLevel(level_before)
 
 
 @contextmanager
