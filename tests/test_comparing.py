@@ -159,13 +159,17 @@ def test_a_failed_run_is_told_and_stops_no_other(
     assert not compare(data, starts, cells=tmp_path, **QUICK).failures
 
 
-def test_all_failed_is_an_error(data: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_failed_is_an_error(
+    data: Path, starts: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise MedzooError("no such thing")
 
     monkeypatch.setattr("medzoo.comparison.runs.finetune", broken)
     with pytest.raises(RunError, match="all 2 runs on colours failed; the first: no such thing"):
         compare(data, starts[:1], **QUICK)
+    before, after = capsys.readouterr().err.split("x, full, seed 0", 1)  # said before the first run
+    assert "2 folds x 1 seed: too few runs for an interval" in before and "Enough: 5 folds x 1 seed" not in after
 
 
 def test_it_goes_through_json(found: Comparison) -> None:

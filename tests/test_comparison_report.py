@@ -15,6 +15,7 @@ from PIL import Image
 from medzoo.comparison.benefit import benefits
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.curves import epochs, gain
+from medzoo.comparison.notes import notes
 from medzoo.comparison.protocol import Protocol
 from medzoo.comparison.report import ComparisonView, sentences
 from medzoo.comparison.result import ComparisonResult
@@ -109,6 +110,23 @@ def test_sentences_follow_the_intervals(found: ComparisonResult) -> None:
             assert "too close to call" in line
         assert signed(row.test.difference) in line
     assert any("better than densenet121_in" in line for line in said)
+
+
+def test_what_the_numbers_can_tell_is_said(found: ComparisonResult) -> None:
+    power, questions, images = notes(found)
+    tests = [row.test for row in found.table() if row.test]
+    assert f"{min(test.detectable or 9 for test in tests):.3f}" in power and "8 paired runs" in power
+    assert "same models, other patients" in questions and "48 held-out images, averaged over 2 seeds" in questions
+    needed = [row.patients.images_needed(0.03) for row in found.table() if row.patients]
+    assert all(f"{count:,}" in images for count in needed) and "here are 48" in images
+    assert all(note in str(found) for note in (power, questions, images))
+    few = comparison(labelled(classes=4, task="multiclass", images=72), {"a": 1.0, "b": 1.5}, Protocol(folds=3))
+    said = notes(few)
+    assert "3 folds x 1 seed: too few runs for an interval" in said[0] and "Power" not in " ".join(said)
+    assert "class 0 (18)" in said[-1]
+    (row,) = (row for row in few.table() if row.test)
+    assert signed(row.test.difference).endswith("(too few runs for an interval)")  # type: ignore[union-attr]
+    assert row.patients is not None and row.patients.difference.low is not None
 
 
 @pytest.mark.parametrize(

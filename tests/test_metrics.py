@@ -358,3 +358,16 @@ def test_table_shows_every_metric_and_class() -> None:
     header, *rows = text.splitlines()[-4:]
     assert {len(header)} == {len(row) for row in rows}
     assert len(header) <= 120
+
+
+def test_classes_with_few_images_are_noted() -> None:
+    targets, chances = exclusive(80, 5, seed=2)
+    metrics = evaluate(targets, chances, "multiclass", list("abcde"), bootstrap=20)
+    assert (
+        f"a ({metrics.positives['a']}), b (" in metrics.note
+        and "c (" not in metrics.note
+        and str(metrics).endswith(metrics.note)
+    )
+    assert not evaluate(targets, chances, "multiclass", list("abcde"), bootstrap=0).note  # no interval rests on them
+    targets, chances = exclusive(400, 5, seed=2)
+    assert not evaluate(targets, chances, "multiclass", list("abcde"), bootstrap=20).note

@@ -7,14 +7,17 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from comparisons import EPOCHS, comparison, labelled
 
 from medzoo.comparison.protocol import Protocol
+from medzoo.core.errors import RunError, ZooError
 from medzoo.recommendation.agreement import agreement
 from training.datasets import DATASETS
+from training.study import study as study_module
 from training.study.paper import TABLE_2
 from training.study.ranking import ArmRanking
 from training.study.report import write_report
@@ -217,3 +220,27 @@ def test_the_agreement_is_that_of_the_means(outcomes: list[TargetResult]) -> Non
     assert found == {"LogME": agreement(CLEAR, means), "LEEP": None}
     assert found["LogME"] is not None and found["LogME"] > 0.5
     assert ArmRanking().agreement(outcomes[0].comparison) == {}
+
+
+def test_what_is_not_there_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = []
+
+    def resolve(weight: str, zoo: str) -> str:
+        asked.append((weight, zoo))
+        if (weight, zoo) not in {("densenet121_in", "second"), ("densenet121_hwsi_in", "first")}:
+            raise ZooError(f"{zoo} has no {weight}")
+        return weight
+
+    few = np.eye(8, dtype=np.float32)[np.arange(17) % 8]  # as many as there are of Kather 2016
+    monkeypatch.setattr(study_module, "resolve", resolve)
+    monkeypatch.setattr(study_module, "available", lambda _: ["kather2016"])
+    monkeypatch.setattr(study_module, "prepared", lambda *_, **__: (SimpleNamespace(targets=few), ()))
+    with pytest.raises(RunError, match="no target enough images"):
+        study_module.study(tmp_path, tmp_path, ["first", "second"], study_module.StudyOptions())
+    said = capsys.readouterr().err
+    assert "left out: All_IN (densenet121_all_in): first has no densenet121_all_in; second has no" in said
+    assert "Domain_IN" not in said and "left out: IN" not in said
+    assert ("densenet121_hwsi_in", "second") not in asked  # the first zoo has it
+    assert "left out: kather2016: 2 images of its rarest class; --targets kather2016 includes it" in said

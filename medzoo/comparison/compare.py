@@ -85,7 +85,8 @@ def compare(
         data: A data set of any form that ``finetune`` takes.
         weights: Names of weights or folders of bundles; or a mapping from names of your own to these. Default all that
             the zoo has.
-        seeds: Repeated splits of the data set.
+        seeds: Repeated splits of the data set; three of five folds are a design that can decide. Too few runs for an
+            interval are said before training, with the folds and seeds that would do.
         strategies: Names in ``medzoo.finetuning.strategies.STRATEGIES``.
         folds: Folds of each split; 1 holds out ``share`` of the images instead, as the paper does. Default 5 for
             fewer than 2,000 images, else 1.
@@ -121,7 +122,8 @@ def compare(
         >>> print(result)  # doctest: +SKIP
 
     Source:
-        The experiment: Jindal and Singh, Traitement du Signal 40(1), 2023. The test: Nadeau and Bengio, 2003.
+        The experiment: Jindal and Singh, Traitement du Signal 40(1), 2023. The test over runs: Nadeau and Bengio, 2003.
+        The same models on other patients: paired bootstrap, Efron and Tibshirani, 1993.
     """
     strategies = [strategies] if isinstance(strategies, str) else list(strategies)
     weights = [weights] if isinstance(weights, (str, Path)) else weights

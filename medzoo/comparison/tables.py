@@ -99,16 +99,16 @@ def markdown(comparison: Comparison, metric: str | None = None) -> str:
 
 def _table(rows: Sequence[Row], title: str, baseline: str) -> str:
     lines = [
-        f"| weights | {title} | difference to {plain(baseline)} | p | p, Holm | verdict "
+        f"| weights | {title} | difference to {plain(baseline)} | p, Holm | verdict "
         "| same models, other patients | runs |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         test, patients = row.test, "" if row.patients is None else signed(row.patients.difference)
         against = (
-            ["", "", "", "baseline" if row.arm == baseline else "", ""]
+            ["", "", "baseline" if row.arm == baseline else "", ""]
             if test is None
-            else [signed(test.difference), p_value(test.p), p_value(test.adjusted), str(verdict(test)), patients]
+            else [signed(test.difference), p_value(test.adjusted), str(verdict(test)), patients]
         )
         runs = f"{row.runs}" + (f" ({row.failed} failed)" if row.failed else "")
         lines.append(f"| {' | '.join([plain(row.arm), str(row.estimate), *against, runs])} |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medzoo.comparison.notes import notes
@@ -48,7 +49,7 @@ def _facts(comparison: Comparison) -> list[str]:
     return ["\n".join(_columns([head, *((name, *texts.values()) for name, texts in comparison.facts.items())]))]
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Align cells; the last column is as wide as it is."""
     widths = [min(WIDEST, max(len(row[at]) for row in rows)) for at in range(len(rows[0]))]
     return ["  ".join(f"{_cut(cell):<{wide}}" for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
