@@ -80,9 +80,9 @@ def test_columns_of_a_hugging_face_data_set_travel() -> None:
 def test_numbers_are_cut_at_quartiles_or_where_bins_say() -> None:
     ages = [str(age) for age in range(20, 60)]
     found = stratify("age", [*ages, ""])
-    assert found.names == ("below 30", "30 to below 40", "40 to below 50", "50 and above", "missing")
+    assert found.names == ("below 30", "30 to below 40", "40 to below 50", "50 or more", "missing")
     assert np.bincount(found.member).tolist() == [10, 10, 10, 10, 1]
-    assert stratify("age", ["058Y", "003Y"], [40]).names == ("below 40", "40 and above")
+    assert stratify("age", ["058Y", "003Y"], [40]).names == ("below 40", "40 or more")
     assert stratify("grade", ["10", "2", "2"]).names == ("2", "10")  # few numbers are categories, in rising order
     for bins, values, said in (([40], ["old"], "holds 'old'"), ([60, 40], ages, "give rising numbers")):
         with pytest.raises(DataError, match=said):

@@ -20,6 +20,7 @@ from medzoo.cli.options import (
     Reading,
     Scheduler,
     SeveralWeights,
+    Sites,
     Size,
     Task,
     Zoo,
@@ -39,6 +40,14 @@ def compare(
     columns: Columns,
     reading: Reading,
     protocol: Protocol,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="leave-one-site-out: also train without each site.", show_default="random divisions alone"),
+    ] = None,
+    groups: Sites,
+    site_probe: Annotated[
+        bool, typer.Option("--site-probe", help="Tell how well the site is told from the features.")
+    ] = False,
     baseline: Annotated[
         str | None, typer.Option(help="Weights to test the others against.", show_default="ImageNet's")
     ] = None,
@@ -70,7 +79,7 @@ def compare(
 
     with muted(as_json):
         found = start(
-            columns.open(data, task, reading.skip_unreadable),
+            columns.open(data, task, reading.skip_unreadable, groups.names),
             weights or None,
             baseline=baseline,
             task=task,
@@ -83,6 +92,9 @@ def compare(
             device=device,
             log_with=log_with,
             zoo=zoo,
+            validation=validation,
+            site_probe=site_probe,
+            **groups.options(),
             **protocol.options(),
             **vars(reading),
         )

@@ -12,6 +12,7 @@ from medzoo.cli.options import (
     Classifier,
     Data,
     Device,
+    Groups,
     Json,
     Positive,
     Reading,
@@ -35,6 +36,7 @@ def evaluate(
     ] = None,
     columns: SplitColumns,
     reading: Reading,
+    groups: Groups,
     task: Task = None,
     positive: Positive = None,
     threshold: Annotated[
@@ -60,7 +62,7 @@ def evaluate(
     with muted(as_json):
         found = measure(
             model,
-            columns.open(data, task, reading.skip_unreadable),
+            columns.open(data, task, reading.skip_unreadable, groups.names),
             task=task,
             positive=positive,
             split=split,
@@ -71,6 +73,7 @@ def evaluate(
             seed=seed,
             device=device,
             zoo=zoo,
+            **groups.options(),
             **vars(reading),
         )
     deliver(found, as_json, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from medzoo.cli.options import (
     Positive,
     Reading,
     Seed,
+    Sites,
     Size,
     SplitColumns,
     Task,
@@ -39,12 +41,14 @@ def finetune(
     validation: Annotated[
         str | None,
         typer.Option(
-            help="Share of the images to hold out, by patient where known, or a folder or table of other images.",
+            help="Share of the images to hold out, by patient where known; a folder or table of other images; or "
+            "leave-one-site-out.",
             show_default="the data's own split, else 0.2",
         ),
     ] = None,
     columns: SplitColumns,
     reading: Reading,
+    groups: Sites,
     strategy: Annotated[
         str, typer.Option(help="full, linear_probe, lp_ft, gradual, truncated or feature_extraction.")
     ] = "full",
@@ -98,8 +102,8 @@ def finetune(
         with muted(as_json):
             report = tune(
                 weights,
-                columns.open(data, task, reading.skip_unreadable),
-                validation=validation_of(validation, columns, task, reading.skip_unreadable),
+                columns.open(data, task, reading.skip_unreadable, groups.names),
+                validation=validation_of(validation, columns, task, reading.skip_unreadable, groups.names),
                 task=task,
                 positive=positive,
                 strategy=strategy,
@@ -121,6 +125,7 @@ def finetune(
                 exclude_seen=exclude_seen,
                 checkpoints=None if out is None else out.with_name(f"{out.name}.checkpoints"),
                 resume=resume,
+                **groups.options(),
                 **vars(reading),
             )
     except Stopped:
@@ -130,21 +135,28 @@ def finetune(
     deliver(report, as_json, out)
 
 
-def validation_of(text: str | None, columns: Columns, task: str | None = None, skip_unreadable: bool = False) -> Any:
-    """Parse ``--validation``: nothing, a share, or a data set with the columns of the other one.
+def validation_of(
+    text: str | None,
+    columns: Columns,
+    task: str | None = None,
+    skip_unreadable: bool = False,
+    further: Sequence[str] = (),
+) -> Any:
+    """Parse ``--validation``: nothing, a share, leave-one-site-out, or a data set with the columns of the other one.
 
     Args:
         text: A number, a folder or a table.
         columns: The table's columns; not used for a folder.
         task: As in ``Columns.open``.
         skip_unreadable: As in ``Columns.open``.
+        further: As in ``Columns.open``.
 
     Raises:
         DataError: As in ``Columns.open``.
     """
-    if text is None:
-        return None
+    if text is None or text == "leave-one-site-out":
+        return text
     try:
         return float(text)
     except ValueError:
-        return Path(text) if Path(text).is_dir() else columns.open(Path(text), task, skip_unreadable)
+        return Path(text) if Path(text).is_dir() else columns.open(Path(text), task, skip_unreadable, further)

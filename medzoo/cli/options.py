@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -142,13 +142,16 @@ class Columns:
         typer.Option(help="Meaning of the label -1: one, zero or ignore.", show_default="an error if present"),
     ] = None
 
-    def open(self, data: Path, task: str | None = None, skip_unreadable: bool = False) -> Any:
+    def open(
+        self, data: Path, task: str | None = None, skip_unreadable: bool = False, further: Sequence[str] = ()
+    ) -> Any:
         """Return a command's data set: the folder or file itself, or what is read with the given columns.
 
         Args:
             data: A folder or a table.
             task: How the labels are to be read.
             skip_unreadable: Whether what cannot be read is left out.
+            further: Columns that are to travel with the images.
 
         Raises:
             DataError: The table has no such columns, or columns are given for a folder.
@@ -163,6 +166,7 @@ class Columns:
             "uncertain": self.uncertain,
             "task": task,
             "skip_unreadable": skip_unreadable,
+            "columns": further,
         }
         if replace(self, label_separator=None, uncertain=None) == type(self)() and data.is_dir():
             return read_folder(data, **options)
@@ -185,6 +189,49 @@ class SplitColumns(Columns):
     split_column: Annotated[
         str | None,
         typer.Option(help="Column of your own split in a table; '' for none.", show_default="split, if present"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Subgroups to measure by."""
+
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column (sex, age, site) to measure by; repeat for several.", show_default="none"),
+    ] = None
+    bins: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a column's numbers are cut, such as age=40,60.", show_default="at the quartiles"),
+    ] = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all columns, the site's too."""
+        site = vars(self).get("site_column")
+        return tuple(dict.fromkeys([*(self.by or []), *([site] if site else [])]))
+
+    def options(self) -> dict[str, Any]:
+        """Return all as keywords.
+
+        Raises:
+            RunError: Bins are not a column and numbers.
+        """
+        bins: dict[str, tuple[float, ...]] = {}
+        for text in self.bins or []:
+            name, sign, cuts = text.partition("=")
+            if not sign:
+                raise RunError(f"--bins {text}: give a column and rising numbers, such as age=40,60")
+            bins[name.strip()] = tuple(numbers(cuts))
+        return {**vars(self), "by": self.by or (), "bins": bins}
+
+
+@dataclass(frozen=True)
+class Sites(Groups):
+    """The same, and the site."""
+
+    site_column: Annotated[
+        str | None, typer.Option(help="Column of the site (hospital, scanner).", show_default="none")
     ] = None
 
 

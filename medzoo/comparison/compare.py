@@ -11,6 +11,7 @@ from typing import Any
 from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.design import advice
 from medzoo.comparison.facts import find_facts
+from medzoo.comparison.groups import SCHEME, find_groups, site_folds
 from medzoo.comparison.preparation import by_preparation, decode_once
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
@@ -20,14 +21,17 @@ from medzoo.core.cluster import connect
 from medzoo.core.errors import MedzooError, RunError
 from medzoo.core.progress import say
 from medzoo.core.registry import unknown
+from medzoo.data.columns import WantedColumns, check_present, with_site
 from medzoo.data.dataset import Examples
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.opening import open_dataset
 from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
 from medzoo.data.read_options import ReadOptions
+from medzoo.data.strata import Bins, check_columns
 from medzoo.engine.tracking import Tracking
 from medzoo.finetuning.finetune import finetune
+from medzoo.finetuning.sites import LEAVE_ONE_SITE_OUT
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.zoo.bundle import MODEL
 from medzoo.zoo.resolve import published, resolve
@@ -48,7 +52,7 @@ _OURS = {
     "exclude_seen",
     "positive",
 }
-_OURS |= {"log_with", "checkpoints", "resume", "page", "max_pixels", "skip_unreadable"}
+_OURS |= {"log_with", "checkpoints", "resume", "page", "max_pixels", "skip_unreadable", "by", "bins", "site_column"}
 
 
 def compare(
@@ -72,6 +76,11 @@ def compare(
     page: int | None = None,
     max_pixels: int | None = None,
     skip_unreadable: bool = False,
+    validation: str | None = None,
+    by: WantedColumns = (),
+    bins: Bins | None = None,
+    site_column: str | None = None,
+    site_probe: bool = False,
     zoo: str | Path | None = None,
     **options: Any,
 ) -> ComparisonResult:
@@ -108,6 +117,11 @@ def compare(
         page: As in ``finetune``.
         max_pixels: As in ``finetune``.
         skip_unreadable: As in ``finetune``.
+        validation: ``"leave-one-site-out"``: beside the random splits, leave one site out at a time, and say the drop.
+        by: As in ``finetune``; measured for each of the weights on the held-out images of the first split's folds.
+        bins: As in ``finetune``.
+        site_column: The column of the site, which is measured by too.
+        site_probe: Tell how well the site is told from the features, before and after fine-tuning.
         zoo: As in ``create_model``.
         **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
 
@@ -129,12 +143,23 @@ def compare(
     weights = [weights] if isinstance(weights, (str, Path)) else weights
     _check(options, strategies)
     tracking = Tracking.of(log_with)  # the package may be missing
+    if validation not in (None, LEAVE_ONE_SITE_OUT):
+        raise MedzooError(
+            f"validation is {validation!r}; give {LEAVE_ONE_SITE_OUT!r}, or leave it out for random splits"
+        )
+    if site_column is None and (validation or site_probe):
+        raise MedzooError("sites cannot be left out or probed without their column; give site_column= (--site-column)")
+    options |= {"site_column": site_column} if site_probe else {}
+    columns = with_site(by, site_column)
+    by = tuple(dict.fromkeys([*columns, *([site_column] if site_column else [])]))
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
     with connect(scheduler) as cluster:  # before the work: it may not answer
         workers = Workers(jobs, device, cluster, tracking)
         groups, notes = by_preparation(compared, image_size)
-        dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+        dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable), columns=columns)
+        check_present(dataset.name, dataset.columns, by)
+        check_columns(dataset.columns, by, bins or {})
         overview = announce(dataset)
         examples, hashes = decode_once(dataset, groups[0][0], compared)
         examples, _ = flag(examples, overview)
@@ -149,7 +174,8 @@ def compare(
             say(f"  {examples.name}: {warning}")
         other = "" if positive == examples.classes[-1] else positive
         splits = list(protocol.splits(examples.targets, examples.groups))
-        total, finished = len(splits) * len(strategies) * len(compared), 0
+        by_site = site_folds(examples, str(site_column)) if validation else []
+        total, finished = (len(splits) + len(by_site)) * len(strategies) * len(compared), 0
 
         def on_result(record: dict[str, Any]) -> None:
             nonlocal finished
@@ -164,6 +190,7 @@ def compare(
             first = contract is groups[0][0] or examples is dataset
             prepared = examples if first else dataset.decode(contract.geometry)
             grid = make_grid(prepared, some, splits, protocol, strategies, contract.size, options, other)
+            grid += make_grid(prepared, some, by_site, protocol, strategies, contract.size, options, other, SCHEME)
             found += run_all(grid, prepared, None if cells is None else Path(cells), workers, on_result)
         if finished < total:
             say(f"  {examples.name}: {total - finished} of {total} runs were done before")
@@ -172,8 +199,9 @@ def compare(
         # In the order of one grid, whoever was prepared for first.
         arms = [one.name for one in compared]
         order = {(split.repeat, split.fold, split.fraction): number for number, split in enumerate(splits)}
+        site_records = [record for record in found if record["scheme"] == SCHEME]
         records = sorted(
-            found,
+            (record for record in found if record["scheme"] != SCHEME),
             key=lambda r: (
                 order[r["repeat"], r["fold"], r["fraction"]],
                 strategies.index(r["strategy"]),
@@ -181,7 +209,12 @@ def compare(
             ),
         )
         facts = find_facts(compared, examples, hashes)
-        return ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
+        result = ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
+        if not by:
+            return result
+        groups_of = find_groups(result, site_records, examples, by, bins, site_column)
+        facts = {arm: {**texts, **(groups_of[arm].facts() if arm in groups_of else {})} for arm, texts in facts.items()}
+        return replace(result, facts=facts, groups=groups_of)
 
 
 def find_weights(
@@ -223,10 +256,11 @@ def make_grid(
     image_size: int,
     options: Mapping[str, Any],
     positive: str,
+    scheme: str = "",
 ) -> list[Run]:
     """List all runs, those of one split together, so that an interrupted comparison is paired as far as it got."""
     mark = fingerprint(examples)
-    scheme = f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out"
+    scheme = scheme or (f"{protocol.folds} folds" if protocol.folds > 1 else f"{protocol.share:g} held out")
     return [
         Run(one, examples.name, mark, strategy, split, scheme, image_size, options, positive)
         for split in splits

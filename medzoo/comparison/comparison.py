@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medzoo._version import __version__
 from medzoo.comparison import text
+from medzoo.comparison.groups import ArmGroups
 from medzoo.comparison.patients import Drawn, PatientTest, compare_drawn, draw
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean, paired_test, split_ratio
@@ -124,6 +125,7 @@ class Comparison:
         rows: Which images count: ``bool [N]``; ``None`` for all.
         positive: The positive class of a ``binary`` task; empty: the last, as before it was recorded.
         facts: By name of the weights, what stands beside their numbers: area, licence, seen images.
+        groups: By name of the weights, what was found by subgroup and site, where that was asked for.
     """
 
     data: DatasetLabels
@@ -132,6 +134,7 @@ class Comparison:
     rows: NDArray[np.bool_] | None = None
     positive: str = ""
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    groups: Mapping[str, ArmGroups] = field(default_factory=dict)
     # Computed before: by run, for a single run with its bootstrap, by runs with resamples of patients, and by table.
     _metrics: dict[str, Mapping[str, float | None]] = field(default_factory=dict, init=False, repr=False)
     _single: dict[str, Metrics] = field(default_factory=dict, init=False, repr=False)
@@ -273,6 +276,7 @@ class Comparison:
             "baseline": self.baseline,
             "positive": self.positive,
             "facts": {name: dict(texts) for name, texts in self.facts.items()},
+            **({"groups": {arm: found.to_dict() for arm, found in self.groups.items()}} if self.groups else {}),
             "data": self.data.to_dict(),
             "records": [dict(record) for record in self.records],
         }
@@ -294,10 +298,10 @@ class Comparison:
 
     def _held(self, record: Record) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
         """Return labels, probabilities and, where known, patients of the held-out images that count."""
-        rows, found = self._predicted(record)
+        rows, found = self.predicted(record)
         return self.data.targets[rows], found, self.data.groups[rows] if self.data.patients else None
 
-    def _predicted(self, record: Record) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def predicted(self, record: Record) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the rows and probabilities of the held-out images that count."""
         rows = np.asarray(record["rows"], dtype=np.int64)
         found = np.asarray(record["probabilities"], dtype=np.float64).reshape(len(rows), len(self.data.classes))
@@ -352,7 +356,7 @@ class Comparison:
         if key not in self._drawn:
             repeats = []
             for repeat in dict.fromkeys(record["repeat"] for record in records):
-                rows, found = zip(*(self._predicted(r) for r in records if r["repeat"] == repeat), strict=True)
+                rows, found = zip(*(self.predicted(r) for r in records if r["repeat"] == repeat), strict=True)
                 repeats.append((np.concatenate(rows), np.concatenate(found)))
             data = self.data
             groups = data.groups if data.patients else None

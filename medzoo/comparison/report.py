@@ -24,6 +24,7 @@ from medzoo.core.registry import Registry
 from medzoo.metrics.scores import TASK_METRICS
 from medzoo.reporting.html import WORDS, embedded
 from medzoo.reporting.plots import save_figure
+from medzoo.reporting.subgroup_section import subgroup_section
 from medzoo.reporting.templates import render
 
 PAGE, TABLE, CSV, JSON, PICTURES = "report.html", "table.md", "table.csv", "comparison.json", "pictures"
@@ -195,6 +196,19 @@ def body(view: ComparisonView, folder: Path) -> str:
         split=split_text(comparison),
         power=notes(comparison, view.metric),
         failures=failed(comparison),
+        groups=[
+            (
+                arm,
+                subgroup_section(
+                    one.subgroups,
+                    folder / arm,
+                    sites=one.sites,
+                    probes=one.probes,
+                    heading=f"Subgroups and sites: {arm}",
+                ),
+            )
+            for arm, one in comparison.groups.items()
+        ],
         p_value=p_value,
     )
 

@@ -169,4 +169,5 @@ def _outcome(run: Run, examples: Examples, device: str | None, tracking: Trackin
         "history": report.history,
         "settings": report.settings,
         "train_images": len(run.split.train),
+        **({} if report.site_probes is None else {"site_probes": report.to_dict()["site_probes"]}),
     }

@@ -26,7 +26,7 @@ def format_comparison(comparison: Comparison) -> str:
         f"\nfailed: {r['arm']}, seed {r['repeat']}, fold {r['fold']}: {r['error']}" for r in comparison.failures
     )
     remarks = "".join(f"\nnote: {note}" for note in comparison.data.notes)
-    return "\n\n".join([*parts, *_facts(comparison)]) + failed + remarks
+    return "\n\n".join([*parts, *_facts(comparison), *_groups(comparison)]) + failed + remarks
 
 
 def _table(comparison: Comparison, strategy: str, fraction: float) -> str:
@@ -47,6 +47,10 @@ def _facts(comparison: Comparison) -> list[str]:
         return []
     head = ("weights", *next(iter(comparison.facts.values())))
     return ["\n".join(_columns([head, *((name, *texts.values()) for name, texts in comparison.facts.items())]))]
+
+
+def _groups(comparison: Comparison) -> list[str]:
+    return ["\n".join([arm, *(f"  {line}" for line in found.lines())]) for arm, found in comparison.groups.items()]
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

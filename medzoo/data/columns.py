@@ -59,6 +59,13 @@ def named_columns(columns: WantedColumns) -> tuple[str, ...]:
     return tuple(dict.fromkeys(columns))
 
 
+def with_site(by: WantedColumns, site_column: str | None) -> WantedColumns:
+    """Return the columns wanted, the site among them."""
+    if isinstance(by, Mapping) or site_column is None:
+        return by if isinstance(by, Mapping) else named_columns(by)
+    return named_columns([*named_columns(by), site_column])
+
+
 def columns_of_folder(
     root: Path, paths: Sequence[str], names: Sequence[str]
 ) -> tuple[dict[str, NDArray[np.str_]], tuple[str, ...]]:

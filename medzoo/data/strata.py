@@ -54,7 +54,7 @@ def stratify(column: str, values: NDArray[np.str_] | Sequence[str], bins: Sequen
     Example:
         >>> found = stratify("age", ["30", "45", "", "61", "40"], bins=[40, 60])
         >>> found.names, found.member.tolist()
-        (('below 40', '40 to below 60', '60 and above', 'missing'), [0, 1, 3, 2, 1])
+        (('below 40', '40 to below 60', '60 or more', 'missing'), [0, 1, 3, 2, 1])
     """
     texts = np.asarray(values, dtype=np.str_)
     known = texts != ""
@@ -73,14 +73,14 @@ def stratify(column: str, values: NDArray[np.str_] | Sequence[str], bins: Sequen
     if any(a >= b for a, b in pairwise(cuts)):
         raise DataError(f"the bins of {column!r} are {', '.join(map(_short, cuts))}; give rising numbers")
     inner = [f"{_short(a)} to below {_short(b)}" for a, b in pairwise(cuts)]
-    ranges = [f"below {_short(cuts[0])}", *inner, f"{_short(cuts[-1])} and above"] if cuts else ["all"]
+    ranges = [f"below {_short(cuts[0])}", *inner, f"{_short(cuts[-1])} or more"] if cuts else ["all"]
     place = np.searchsorted(cuts, numbers, side="right")
     present, member = np.unique(place, return_inverse=True)
     return _with_missing(column, [ranges[i] for i in present], member, known, cuts)
 
 
 def check_bins(bins: Bins, columns: Sequence[str]) -> None:
-    """Refuse bins of a column that is not asked for.
+    """Refuse bins of a column that is not asked for, and such as are no list of numbers.
 
     Raises:
         DataError: There are such.
@@ -89,7 +89,18 @@ def check_bins(bins: Bins, columns: Sequence[str]) -> None:
         if name not in columns:
             raise DataError(f"bins are given for {name!r}; name it in by= too (by: {', '.join(columns) or 'none'})")
         if isinstance(cuts, (str, float, int)) or not len(cuts):
-            raise DataError(f"the bins of {name!r} are {cuts!r}; give rising numbers, such as ({name!r}: (40, 60))")
+            raise DataError(f"the bins of {name!r} are {cuts!r}; give rising numbers, such as (40, 60)")
+
+
+def check_columns(columns: Mapping[str, NDArray[np.str_]], names: Sequence[str], bins: Bins) -> None:
+    """Refuse columns and bins that make no groups: before the work, not after it.
+
+    Raises:
+        DataError: As for ``stratify`` and ``check_bins``.
+    """
+    check_bins(bins, names)
+    for name in names:
+        stratify(name, columns[name], bins.get(name))
 
 
 def _with_missing(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,44 +14,9 @@ from medzoo.features.linear_probe import cross_probe
 from medzoo.metrics import evaluate
 from medzoo.metrics.bootstrap import MIN_GROUPS
 from medzoo.metrics.estimates import Estimate
+from medzoo.metrics.sites import SiteProbe
 
 FOLDS = 5
-
-
-@dataclass(frozen=True, eq=False)
-class SiteProbe:
-    """What a linear probe tells of the site.
-
-    Attributes:
-        accuracy: Balanced accuracy over the sites, with its 95 % interval by patient.
-        chance: What guessing gives: 1 / the number of sites.
-        sites: The sites told apart.
-        images: Images of each, with the same labels on each site.
-        patients: Patients (images, where no patient is known) of all.
-        left_out: Sites of fewer than ten patients, and images without a site, by name: their images.
-    """
-
-    accuracy: Estimate
-    chance: float
-    sites: tuple[str, ...]
-    images: int
-    patients: int
-    left_out: dict[str, int]
-
-    @property
-    def found(self) -> bool:
-        """Return whether the site is told better than by chance: the interval lies above it."""
-        return self.accuracy.low is not None and self.accuracy.low > self.chance
-
-    def __str__(self) -> str:
-        if self.accuracy.value is None:
-            return f"site not probed: {self.accuracy.why}"
-        verdict = "the site can be told" if self.found else "not told better than by chance"
-        return f"site told with balanced accuracy {self.accuracy}, chance {self.chance:.3f}: {verdict}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings for JSON."""
-        return {**asdict(self), "sites": list(self.sites), "found": self.found, "text": str(self)}
 
 
 def balanced_rows(
@@ -156,5 +120,7 @@ def probe_site(
     task = "binary" if len(kept) == 2 else "multiclass"
     found = cross_probe(features[rows], hot, task, ids[rows], FOLDS, seed, strata=joint)
     metrics = evaluate(hot, found, task, kept, groups=ids[rows], bootstrap=bootstrap, seed=seed)
-    count = len(np.unique(ids[rows]))
-    return SiteProbe(metrics["balanced_accuracy"], 1 / len(kept), kept, len(rows) // len(kept), count, left_out)
+    accuracy, count = metrics["balanced_accuracy"], len(np.unique(ids[rows]))
+    if bootstrap and accuracy.value == 1:  # resamples of a perfect probe are alike: the exact bound of a share
+        accuracy = Estimate(1.0, float(0.025 ** (1 / count)), 1.0)
+    return SiteProbe(accuracy, 1 / len(kept), kept, len(rows) // len(kept), count, left_out)

@@ -16,12 +16,14 @@ from medzoo._version import __version__
 from medzoo.contamination.audit import seen_by
 from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import MedzooError
+from medzoo.data.columns import WantedColumns, check_present, with_site
 from medzoo.data.dataset import Examples, ImageDataset
 from medzoo.data.holdout import hold_out, open_validation, still_held_out
 from medzoo.data.opening import open_dataset
 from medzoo.data.overview import announce, flag
 from medzoo.data.positive import choose_positive
 from medzoo.data.read_options import ReadOptions
+from medzoo.data.strata import Bins, check_columns
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.engine.devices import best_device
@@ -36,9 +38,11 @@ from medzoo.finetuning.options import FinetuneOptions
 from medzoo.finetuning.report import Report
 from medzoo.finetuning.resume import open_checkpoints
 from medzoo.finetuning.run import FinetuneRun, StrategyResult
+from medzoo.finetuning.sites import LEAVE_ONE_SITE_OUT, leave_one_site_out, probe_features
 from medzoo.finetuning.split import split_dataset
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.metrics import primary
+from medzoo.metrics.subgroups import Subgroups, measure_subgroups
 from medzoo.models.external import adopt
 from medzoo.models.info import Model
 
@@ -76,6 +80,9 @@ def finetune(
     page: int | None = None,
     max_pixels: int | None = None,
     skip_unreadable: bool = False,
+    by: WantedColumns = (),
+    bins: Bins | None = None,
+    site_column: str | None = None,
 ) -> Report:
     """Fine-tune pretrained weights on a data set and measure the model on images held out by patient.
 
@@ -92,7 +99,9 @@ def finetune(
         data: A folder of class folders; a CSV or Parquet table; what ``read_folder``, ``read_table`` or
             ``read_dataset`` gives; a Hugging Face or torch ``Dataset`` of (image, target); or a pair (images, labels).
         validation: What is held out: ``None`` for the data's own split where it has one, else a fifth; a share (by
-            patient, where patients are known), a data set of its own, or a boolean mask ``[N]``.
+            patient, where patients are known), a data set of its own, or a boolean mask ``[N]``;
+            ``"leave-one-site-out"``: as for ``None``, and then once for each site, trained on the other sites and
+            measured on it; ``report.sites`` has the numbers and the drop (these runs keep no checkpoints).
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
         positive: The positive class of a ``binary`` task. Default: the one beside a healthy class by name (normal, no
             finding, benign, negative, 0, ...), else the rarer among the training images.
@@ -126,6 +135,11 @@ def finetune(
             of several is refused.
         max_pixels: The largest width x height that is decoded; by default 89 million.
         skip_unreadable: Leave out images that cannot be read, each named on stderr; else they are an error.
+        by: Columns of the data's table (sex, age, site, view) by whose values the held-out images are measured too, or
+            a mapping from names to one value an image; ``report.subgroups`` has the numbers and the gaps.
+        bins: By column, where its numbers are cut, such as ``{"age": (40, 60)}``; by default at their quartiles.
+        site_column: The column of the site (hospital, scanner): measured as in ``by``, and probed:
+            ``report.site_probes`` says how well a linear probe tells the site before and after.
 
     Returns:
         A report with ``.metrics``, ``.history``, ``.model``, ``.plot()`` and ``.save()``.
@@ -137,6 +151,8 @@ def finetune(
         >>> report = finetune("densenet121_all_in", "tiles/", epochs=10)  # doctest: +SKIP
         >>> print(report.metrics)  # doctest: +SKIP
     """
+    if isinstance(validation, str) and validation == LEAVE_ONE_SITE_OUT:
+        return leave_one_site_out(finetune, dict(locals()))
     started = time.perf_counter()
     chosen = STRATEGIES[strategy]
     training = TrainingConfig(epochs, batch_size, lr, weight_decay)
@@ -146,7 +162,11 @@ def finetune(
     if resume and checkpoints is None:
         raise MedzooError("resume=True resumes from checkpoints; give their folder with checkpoints=")
     best_device(device)  # before anything is read
-    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable))
+    columns = with_site(by, site_column)
+    dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable), columns=columns)
+    by = tuple(dict.fromkeys([*columns, *([site_column] if site_column else [])]))
+    check_present(dataset.name, dataset.columns, by)
+    check_columns(dataset.columns, by, bins or {})
     overview = announce(dataset)
     sides = open_validation(validation, dataset, task)
     of_validation = announce(sides) if isinstance(sides, ImageDataset) else None
@@ -176,11 +196,19 @@ def finetune(
     _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, chosen.title, class_weight)
     runtime, folder = Execution(device).start(), opened.folder if opened else None
     name = f"{network.medzoo.weights}-{examples.name}-{strategy}"
+    before = probe_features(run, held_out, site_column)
     with tracked(tracking, runtime, name, _config(run, left_out), folder) as tracker:
         report = _report(run, chosen.run(replace(run, tracker=tracker)), held_out, left_out, started)
         if tracker is not None:
             tracker.log_final(report.metrics.values, len(report.history))
-    return replace(report, overview=overview)
+    after = probe_features(run, held_out, site_column)
+    return replace(
+        report,
+        overview=overview,
+        subgroups=_subgroups(report, by, bins, seed),
+        site_probes=None if before is None or after is None else (before, after),
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _make_run(
@@ -225,6 +253,24 @@ def _report(
         seconds=time.perf_counter() - started,
         features=result.features,
         checkpoints=run.checkpoints,
+    )
+
+
+def _subgroups(report: Report, by: tuple[str, ...], bins: Bins | None, seed: int) -> Subgroups | None:
+    examples, rows = report.examples, report.held_out
+    if not by:
+        return None
+    return measure_subgroups(
+        report.targets,
+        report.probabilities,
+        examples.task,
+        examples.classes,
+        {name: examples.columns[name][rows] for name in by},
+        bins=bins,
+        groups=examples.patient_groups(rows),
+        bootstrap=RESAMPLES,
+        seed=seed,
+        positive=report.metrics.positive or None,
     )
 
 

@@ -23,6 +23,8 @@ from medzoo.features.extract import Features
 from medzoo.metrics.estimates import Metrics
 from medzoo.metrics.operating import OperatingPoint, operating_point
 from medzoo.metrics.outcomes import make_outcomes
+from medzoo.metrics.sites import SiteProbe, SiteValidation
+from medzoo.metrics.subgroups import Subgroups
 from medzoo.models.info import Model, ModelInfo
 from medzoo.models.saving import check_free, check_savable, save_trained
 from medzoo.reporting.data_figure import Shown, draw_data
@@ -31,6 +33,7 @@ from medzoo.reporting.findings import Findings
 from medzoo.reporting.html import html_report
 from medzoo.reporting.modelcard import model_card
 from medzoo.reporting.plots import save_figure
+from medzoo.reporting.subgroup_section import subgroup_section
 from medzoo.zoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, bundle_files
 from medzoo.zoo.upload import upload
 
@@ -59,6 +62,10 @@ class Report:
         features: The features of all images, where the strategy computed them.
         checkpoints: Those of the run, kept until the report is saved; ``None`` for none.
         overview: What was found in the data; ``None`` where it came decoded already.
+        subgroups: The metrics by subgroup and the gaps between them, where ``by`` or a site column was given.
+        sites: The metrics on each site with the others alone trained on, and the drop, where one was left out at a
+            time.
+        site_probes: How well the site is told from the features of the held-out images, before and after fine-tuning.
     """
 
     model: Model
@@ -74,6 +81,9 @@ class Report:
     features: Features | None = None
     checkpoints: Checkpoints | None = None
     overview: Overview | None = None
+    subgroups: Subgroups | None = None
+    sites: SiteValidation | None = None
+    site_probes: tuple[SiteProbe, SiteProbe] | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -93,16 +103,18 @@ class Report:
     def __str__(self) -> str:
         train, valid, split = self.data["train"], self.data["valid"], self.data["split"]
         notes = "".join(f"\nnote: {note}" for note in self.data["notes"])
+        lines = self.group_lines()
+        groups = "\n\n" + "\n".join(lines) if lines else ""
         return (
             f"{self.title}: trained on {train['images']} images, "
             f"measured on {valid['images']} held out ({split}), {self.seconds:.0f} s\n"
-            f"{self.primary} {self.metrics[self.primary]}\n\n{self.metrics}{notes}"
+            f"{self.primary} {self.metrics[self.primary]}\n\n{self.metrics}{groups}{notes}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run record, for JSON."""
         info: ModelInfo = self.model.medzoo
-        return {
+        return self._groups() | {
             "schema": 1,
             "kind": "finetune",
             "medzoo": __version__,
@@ -116,6 +128,21 @@ class Report:
             "history": self.history,
             "seconds": round(self.seconds, 1),
         }
+
+    def _groups(self) -> dict[str, Any]:
+        """What was measured by subgroup and site, for JSON."""
+        probes = {when: probe.to_dict() for when, probe in self._probes()} or None
+        found = {"subgroups": self.subgroups and self.subgroups.to_dict(), "sites": self.sites and self.sites.to_dict()}
+        return {name: value for name, value in {**found, "site_probes": probes}.items() if value is not None}
+
+    def _probes(self) -> list[tuple[str, SiteProbe]]:
+        return list(zip(("before", "after"), self.site_probes or (), strict=False))
+
+    def group_lines(self) -> list[str]:
+        """Return what was found by subgroup and site, in words."""
+        lines = [line for part in (self.subgroups, self.sites) if part is not None for line in part.lines()]
+        lines += [f"{when} fine-tuning: {probe}" for when, probe in self._probes()]
+        return lines
 
     def at(
         self, threshold: float | None = None, *, sensitivity: float | None = None, specificity: float | None = None
@@ -290,9 +317,10 @@ class Report:
             for figure in available(self._findings)
         }
         data = save_figure(draw_data(Shown.of(self.examples)), folder / PICTURES / DATA)
-        found = html_report(
-            self._findings, self.to_dict(), self.model.medzoo, self._patients(), figures, (self.overview, data)
-        )
+        probes = [(f"{when} fine-tuning", probe) for when, probe in self._probes()]
+        groups = subgroup_section(self.subgroups, folder / PICTURES, sites=self.sites, probes=probes)
+        about = (self.to_dict(), self.model.medzoo, self._patients())
+        found = html_report(self._findings, *about, figures, (self.overview, data), groups)
         write_text(folder / PAGE, found)
         if self.features is not None:
             self.features.save(folder / FEATURES)

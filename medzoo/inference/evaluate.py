@@ -15,6 +15,7 @@ from medzoo._version import __version__
 from medzoo.core.atomic import replacing_folder, write_json, write_text
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.core.registry import unknown
+from medzoo.data.columns import WantedColumns
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.decoding import Images
 from medzoo.data.opening import open_dataset
@@ -22,10 +23,12 @@ from medzoo.data.overview import announce, name_unreadable
 from medzoo.data.positive import choose_positive
 from medzoo.data.read_options import ReadOptions
 from medzoo.data.splits import SPLITS
+from medzoo.data.strata import Bins, check_columns
 from medzoo.inference.predict import Predictions, check_batch_size, infer, load_classifier
 from medzoo.inference.tta import TTA
 from medzoo.metrics import evaluate as measure
 from medzoo.metrics.estimates import Metrics
+from medzoo.metrics.subgroups import Subgroups, measure_subgroups
 from medzoo.models.info import Model, ModelInfo
 
 METRICS, PREDICTIONS, TEXT = "metrics.json", "predictions.csv", "evaluation.txt"
@@ -45,6 +48,7 @@ class Evaluation:
         settings: Every option, resolved.
         notes: Remarks for the reader.
         seconds: How long it took.
+        subgroups: The metrics by subgroup and the gaps between them, where ``by`` was given.
     """
 
     weights: str
@@ -56,10 +60,12 @@ class Evaluation:
     settings: dict[str, Any]
     notes: tuple[str, ...]
     seconds: float
+    subgroups: Subgroups | None = None
 
     def __str__(self) -> str:
         notes = "".join(f"\nnote: {note}" for note in self.notes)
-        return f"{self.weights} on {self.data}, {self.seconds:.0f} s\n{self.metrics}{notes}"
+        groups = "" if self.subgroups is None else f"\n\n{self.subgroups}"
+        return f"{self.weights} on {self.data}, {self.seconds:.0f} s\n{self.metrics}{groups}{notes}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics and settings, for JSON."""
@@ -71,6 +77,7 @@ class Evaluation:
             "data": self.data,
             "settings": self.settings,
             "metrics": self.metrics.to_dict(),
+            **({} if self.subgroups is None else {"subgroups": self.subgroups.to_dict()}),
             "notes": list(self.notes),
             "seconds": round(self.seconds, 1),
         }
@@ -118,6 +125,8 @@ def evaluate(
     page: int | None = None,
     max_pixels: int | None = None,
     skip_unreadable: bool = False,
+    by: WantedColumns = (),
+    bins: Bins | None = None,
     zoo: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a model on labelled images.
@@ -145,6 +154,8 @@ def evaluate(
         page: As in ``finetune``.
         max_pixels: As in ``finetune``.
         skip_unreadable: As in ``finetune``.
+        by: As in ``finetune``.
+        bins: As in ``finetune``.
         zoo: As in ``create_model``.
 
     Returns:
@@ -166,7 +177,8 @@ def evaluate(
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
     transforms = TTA[tta].transforms
-    found = _read(model, data, task, split, ReadOptions(page, max_pixels, skip_unreadable))
+    found = _read(model, data, task, split, ReadOptions(page, max_pixels, skip_unreadable), by)
+    check_columns(found.columns, tuple(by), bins or {})
     announce(found)
     predictions = infer(model, found, transforms, batch_size=batch_size, device=device)
     found = found.without([(found.ids.index(name), reason) for name, reason in predictions.unreadable])
@@ -175,17 +187,11 @@ def evaluate(
     if positive is None and task == "binary" and info.classes:
         positive = info.positive or info.classes[-1]
     positive, note = choose_positive(task, found.classes, found.counts(), positive)
-    metrics = measure(
-        found.targets,
-        predictions.probabilities,
-        task,
-        found.classes,
-        groups=found.patient_groups(),
-        bootstrap=bootstrap,
-        seed=seed,
-        threshold=threshold,
-        positive=positive,
-    )
+    measured = (found.targets, predictions.probabilities, task, found.classes)
+    options: dict[str, Any] = {"groups": found.patient_groups(), "bootstrap": bootstrap, "seed": seed}
+    options |= {"threshold": threshold, "positive": positive}
+    metrics = measure(*measured, **options)
+    columns = {name: found.columns[name] for name in by}
     chosen = None if threshold is None else metrics.threshold
     return Evaluation(
         weights=info.weights,
@@ -204,10 +210,13 @@ def evaluate(
         },
         notes=(*found.notes, *(f"{one.what}." for one in predictions.warnings), *([note] if note else [])),
         seconds=time.perf_counter() - started,
+        subgroups=measure_subgroups(*measured, columns, bins=bins, **options) if columns else None,
     )
 
 
-def _read(model: Model, data: Any, task: str | None, split: str | None, reading: ReadOptions) -> ImageDataset[Images]:
+def _read(
+    model: Model, data: Any, task: str | None, split: str | None, reading: ReadOptions, columns: WantedColumns
+) -> ImageDataset[Images]:
     """Open the images to measure, with their labels in the order of the model's outputs."""
     info: ModelInfo = model.medzoo
     if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
@@ -218,7 +227,7 @@ def _read(model: Model, data: Any, task: str | None, split: str | None, reading:
     classes = info.classes or None
     wanted = task or (info.task if info.task != "multilabel" else "") or None
     known = None if isinstance(data, ImageDataset) else classes  # aligned below
-    found = open_dataset(data, wanted, known, reading)
+    found = open_dataset(data, wanted, known, reading, columns)
     if info.task and (info.task == "multilabel") != (found.task == "multilabel"):
         raise DataError(
             f"{found.name} is {found.task}, and {info.weights} is {info.task}; give labels of the same kind: one class "
