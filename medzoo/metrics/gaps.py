@@ -112,7 +112,7 @@ def find_gaps(
     Returns:
         By metric all gaps, the largest first.
     """
-    weighted, pairs = Weighted(outcomes), []
+    weighted, pairs = Weighted(outcomes), list[_Pair]()
     work = len(patients) * sum(len(column.numbers) for column in columns)
     times = min(bootstrap, max(_FEWEST, _WORK // max(work, 1)))
     for column in columns:
@@ -146,7 +146,8 @@ def _countable(outcomes: Outcomes, patients: NDArray[np.int64], mine: NDArray[np
     """Return ``bool [C]``: the classes with enough patients with and without them among some images."""
     with_it, without = outcomes.positive & mine[:, None], (outcomes.targets == 0) & mine[:, None]
     enough = [len(np.unique(patients[rows])) >= MIN_EACH for side in (with_it.T, without.T) for rows in side]
-    return np.array(enough).reshape(2, -1).all(axis=0)
+    both: NDArray[np.bool_] = np.array(enough, dtype=np.bool_).reshape(2, -1)
+    return both[0] & both[1]
 
 
 def _values(
