@@ -18,6 +18,8 @@ from medzoo.core.errors import DataError, MedzooError
 from medzoo.data.dataset import ImageDataset
 from medzoo.finetuning.report import Report
 from medzoo.metrics.sites import measure_sites
+from medzoo.metrics.subgroups import measure_subgroups
+from medzoo.reporting.subgroup_section import subgroup_section
 
 PROBE = {"strategy": "linear_probe", "device": "cpu"}
 
@@ -99,6 +101,15 @@ def test_the_report_shows_subgroups_and_sites(report: Report, tmp_path: Path) ->
     assert record["subgroups"]["lines"] == report.subgroups.lines()
 
 
+def test_a_column_without_any_gap_has_a_section_too(tmp_path: Path) -> None:
+    chance = np.linspace(0.1, 0.9, 30)
+    columns = {"site": np.array(["a"] * 25 + ["b"] * 5), "scanner": np.array(["x"] * 30)}
+    made = (np.eye(2)[np.arange(30) % 2], np.stack([1 - chance, chance], axis=1))
+    html = subgroup_section(measure_subgroups(*made, "binary", ["n", "y"], columns, bootstrap=20), tmp_path)
+    assert "not measured" in html and "data:image/png" in html
+    assert subgroup_section(None, tmp_path) == ""
+
+
 def test_what_cannot_be_is_said_before_the_work(tiny: Path) -> None:
     data = two_sites(each=2)
     for options, said in (
@@ -130,7 +141,7 @@ def test_commands_measure_by_columns_of_a_table(report: Report, tmp_path: Path) 
         ["f", "m", "missing"],
         ["below 60", "60 or more"],
     ]
-    wrong = CliRunner().invoke(app, [*words, "--bins", "age=old"])
+    wrong = CliRunner().invoke(app, [*words, "--bins", "age"])
     assert wrong.exit_code and "such as age=40,60" in str(wrong.exception or wrong.output)
     direct = evaluate(report.model, data, by={"sex": data.columns["sex"]}, split="all", bootstrap=0, device="cpu")
     assert direct.subgroups is not None and "auroc by sex: f " in str(direct)
