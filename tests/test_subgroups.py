@@ -142,6 +142,19 @@ def test_a_planted_gap_is_found_and_said() -> None:
     assert not plain.decided and "not judged" in str(plain)
 
 
+def test_means_are_compared_over_the_classes_of_both() -> None:
+    rng = np.random.default_rng(2)
+    sex, targets = np.array(["f", "m"])[np.arange(120) % 2], (rng.random((120, 3)) < 0.3).astype(float)
+    targets[:, 2] = np.where(sex == "f", targets[:, 2], 0)  # no man has it
+    found = rng.random((120, 3))
+    result = measure_subgroups(targets, found, "multilabel", ["a", "b", "ovary"], {"sex": sex}, bootstrap=50)
+    gap = result.columns[0].gaps["auroc"][0]
+    both = [evaluate(targets[sex == s], found[sex == s], "multilabel", list("abc"), bootstrap=0) for s in "fm"]
+    values = [np.mean([one.per_class[c]["auroc"].value for c in "ab"]) for one in both]
+    assert gap.estimate.value == pytest.approx(abs(values[0] - values[1]))
+    assert "(over the 2 of 3 classes that each has 5 patients with)" in str(result)
+
+
 def test_other_mixes_of_labels_are_no_gap() -> None:
     """A small subgroup with few ill patients has a less certain AUROC, and no lower one."""
     rng = np.random.default_rng(5)

@@ -136,6 +136,7 @@ class _Pair:
     value: float
     drawn: Floats
     shuffled: Floats
+    why: str
 
 
 def _metrics(outcomes: Outcomes) -> tuple[str, ...]:
@@ -173,6 +174,8 @@ def _pairs(
     column: Compared, once: dict[str, Floats], drawn: dict[str, Floats], shuffled: dict[str, Floats]
 ) -> Iterator[_Pair]:
     names = [column.names[number] for number in column.numbers]
+    count, of = int(column.classes.sum()), len(column.classes)
+    why = f"over the {count} of {of} classes that each has {MIN_EACH} patients with" if count < of else ""
     for metric, values in once.items():
         for i, j in combinations(range(len(names)), 2):
             value = float(values[i, 0] - values[j, 0])
@@ -180,7 +183,7 @@ def _pairs(
                 continue
             first, second, sign = (i, j, 1) if value >= 0 else (j, i, -1)
             differences = (sign * (some[metric][i] - some[metric][j]) for some in (drawn, shuffled))
-            yield _Pair(column.column, names[first], names[second], metric, abs(value), *differences)
+            yield _Pair(column.column, names[first], names[second], metric, abs(value), *differences, why)
 
 
 def _shuffles(
@@ -218,12 +221,12 @@ def _judge(metric: str, pairs: Sequence[_Pair]) -> tuple[Gap, ...]:
     gaps = []
     for pair, spread in zip(pairs, spreads, strict=True):
         if spread is None or largest is None:
-            why = "no interval: too few or too easy images" if len(pair.drawn) else ""
+            why = "no interval: too few or too easy images" if len(pair.drawn) else pair.why
             gaps.append(Gap(pair.column, pair.first, pair.second, Estimate(pair.value, None, None, why), None))
             continue
         reach = float(np.quantile(largest, LEVEL)) * spread
         most = 2.0 if "kappa" in metric or metric == "brier" else 1.0  # no further than the metric can go
-        estimate = Estimate(pair.value, pair.value - reach, min(pair.value + reach, most))
+        estimate = Estimate(pair.value, pair.value - reach, min(pair.value + reach, most), pair.why)
         p = (1 + int((largest >= pair.value / units[id(pair)]).sum())) / (1 + len(largest))
         gaps.append(Gap(pair.column, pair.first, pair.second, estimate, p))
     return tuple(sorted(gaps, key=lambda gap: -(gap.estimate.value or 0.0)))

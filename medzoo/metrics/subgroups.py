@@ -102,9 +102,9 @@ class Subgroups:
 
     def _gap_line(self, gap: Gap) -> str:
         size = f"{gap.column}: {self.primary} is {gap.estimate} higher"
-        text = f"{size} for {gap.higher} than for {gap.lower}"
+        text = f"{size} for {gap.higher} than for {gap.lower}" + (f" ({gap.estimate.why})" if gap.estimate.why else "")
         if gap.p is None:
-            return f"{text}, not judged" + (f" ({gap.estimate.why})" if gap.estimate.why else "")
+            return f"{text}, not judged"
         return f"{text}, p {_p(gap.p)}: {'more than chance' if gap.decided else 'within what chance brings'}"
 
     def __str__(self) -> str:
