@@ -21,7 +21,6 @@ import medzoo
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.splits import groups_of, holdout
 from training.cache.load import prepared
-from training.datasets import DATASETS
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TARGETS = ("covid19_radiography", "shenzhen", "crc_val_he_7k", "eyepacs")
