@@ -41,7 +41,8 @@ def read_column(name: str, cells: Sequence[Any]) -> tuple[NDArray[np.str_], tupl
 
 def read_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[dict[str, NDArray[np.str_]], tuple[str, ...]]:
     """Read several columns, each as ``read_column`` does."""
-    found, notes = {}, []
+    found: dict[str, NDArray[np.str_]] = {}
+    notes: list[str] = []
     for name, cells in columns.items():
         found[name], note = read_column(name, cells)
         notes += note

@@ -182,8 +182,8 @@ def _pairs(
             if not np.isfinite(value):
                 continue
             first, second, sign = (i, j, 1) if value >= 0 else (j, i, -1)
-            differences = (sign * (some[metric][i] - some[metric][j]) for some in (drawn, shuffled))
-            yield _Pair(column.column, names[first], names[second], metric, abs(value), *differences, why)
+            of_drawn, of_shuffled = (sign * (some[metric][i] - some[metric][j]) for some in (drawn, shuffled))
+            yield _Pair(column.column, names[first], names[second], metric, abs(value), of_drawn, of_shuffled, why)
 
 
 def _shuffles(
