@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from medzoo.recommendation.recommend import recommend
     from medzoo.recommendation.result import Recommendation
     from medzoo.reporting.look import Look, look
+    from medzoo.robustness.result import Stress
+    from medzoo.robustness.stress import stress
     from medzoo.zoo.catalog import WeightsRecord, get_weights
     from medzoo.zoo.listing import list_models
 
@@ -52,6 +54,7 @@ _PUBLIC = {
     "Predictions": "medzoo.inference.predict",
     "Recommendation": "medzoo.recommendation.result",
     "Report": "medzoo.finetuning.report",
+    "Stress": "medzoo.robustness.result",
     "WeightsRecord": "medzoo.zoo.catalog",
     "analyze": "medzoo.analysis.analyze",
     "audit": "medzoo.contamination.audit",
@@ -73,6 +76,7 @@ _PUBLIC = {
     "read_image": "medzoo.data.image_io",
     "read_table": "medzoo.data.tables",
     "recommend": "medzoo.recommendation.recommend",
+    "stress": "medzoo.robustness.stress",
 }
 
 __all__ = [
@@ -90,6 +94,7 @@ __all__ = [
     "Predictions",
     "Recommendation",
     "Report",
+    "Stress",
     "WeightsRecord",
     "__version__",
     "analyze",
@@ -112,6 +117,7 @@ __all__ = [
     "read_image",
     "read_table",
     "recommend",
+    "stress",
 ]
 
 

@@ -23,6 +23,7 @@ from medzoo.cli.mirror import mirror
 from medzoo.cli.options import Debug, grouped
 from medzoo.cli.predict import predict
 from medzoo.cli.recommend import recommend
+from medzoo.cli.stress import stress
 from medzoo.cli.verify import verify
 
 SUMMARY = "Pretrained weights for medical images, and tools to use them. Not for diagnosis."
@@ -39,6 +40,7 @@ for command in (
     finetune,
     predict,
     evaluate,
+    stress,
     recommend,
     compare,
     analyze,

@@ -67,6 +67,6 @@ def test_what_writes_takes_out() -> None:
     assert all(option.help.startswith("Write ") for _, option in OPTIONS["out"])
     assert {where for where, _ in OPTIONS["out"]} == {
         *(f"medzoo {name}" for name in ("analyze", "compare", "evaluate", "export", "finetune", "import", "look")),
-        *(f"medzoo {name}" for name in ("mirror", "predict", "recommend")),
+        *(f"medzoo {name}" for name in ("mirror", "predict", "recommend", "stress")),
         *(f"training {name}" for name in ("card", "demo", "publish")),
     }

@@ -22,6 +22,7 @@ from medzoo.cli.options import (
     SeveralWeights,
     Sites,
     Size,
+    Stress,
     Task,
     Zoo,
     deliver,
@@ -55,6 +56,7 @@ def compare(
     positive: Positive = None,
     augment: Augment = "light",
     image_size: Size = None,
+    stress: Stress = False,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
     device: Device = None,
@@ -95,6 +97,7 @@ def compare(
             validation=validation,
             site_probe=site_probe,
             **groups.options(),
+            **({"stress": True} if stress else {}),
             **protocol.options(),
             **vars(reading),
         )

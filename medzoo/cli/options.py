@@ -90,6 +90,9 @@ Tta = Annotated[str, typer.Option(help="Test-time augmentation: none, light, cxr
 ExcludeSeen = Annotated[
     bool, typer.Option("--exclude-seen", help="Leave out images and patients that were part of pretraining.")
 ]
+Stress = Annotated[
+    bool, typer.Option("--stress", help="Also measure damaged images and short cuts, as medzoo stress does.")
+]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from medzoo.comparison.comparison import DatasetLabels
 from medzoo.comparison.design import advice
-from medzoo.comparison.facts import find_facts
+from medzoo.comparison.facts import find_facts, stress_facts
 from medzoo.comparison.groups import SCHEME, find_groups, site_folds
 from medzoo.comparison.preparation import by_preparation, decode_once
 from medzoo.comparison.protocol import FOLDS, FOLDS_BELOW, Fold, Protocol
@@ -123,7 +123,8 @@ def compare(
         site_column: The column of the site, which is measured by too.
         site_probe: Tell how well the site is told from the features, before and after fine-tuning.
         zoo: As in ``create_model``.
-        **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...
+        **options: Other options of ``finetune``, the same for all: ``epochs``, ``lr``, ``augment``, ...;
+            ``stress=True`` puts what each keeps under damage, and short cuts, beside the numbers.
 
     Returns:
         A comparison: ``print`` it, or use ``.table()``, ``.pooled()``, ``.plot()``, ``.save()``.
@@ -208,7 +209,8 @@ def compare(
                 arms.index(r["arm"]),
             ),
         )
-        facts = find_facts(compared, examples, hashes)
+        facts, tested = find_facts(compared, examples, hashes), stress_facts(records)
+        facts = {arm: {**texts, **tested.get(arm, {})} for arm, texts in facts.items()}
         result = ComparisonResult(DatasetLabels.of(examples), records, against, positive=positive, facts=facts)
         if not by:
             return result

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medzoo.comparison.runs import ComparedWeights
+from medzoo.comparison.statistics import corrected_mean, split_ratio
 from medzoo.contamination.by_name import seen_by_name, trained_on
 from medzoo.contamination.patient_ids import named_patients
 from medzoo.contamination.result import audit_records
 from medzoo.contamination.seen_images import SEEN, read_seen
 from medzoo.data.dataset import Examples
+from medzoo.robustness.wording import percent
 from medzoo.zoo.bundle import Bundle, open_bundle
 from medzoo.zoo.weights import WEIGHTS
 
@@ -41,6 +43,31 @@ def find_facts(
         area = str(bundle.info.get("source") or ("natural images" if baseline else ""))
         texts = (area or "not known", licence_of(bundle), _seen(bundle, examples, hashes))
         found[one.name] = dict(zip(COLUMNS, texts, strict=True))
+    return found
+
+
+def stress_facts(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Word the stress tests of the runs (``compare(..., stress=True)``), those of the first strategy on all images.
+
+    Args:
+        records: The runs.
+
+    Returns:
+        By name, the texts of ``kept under damage`` (mean over the runs, with its interval) and ``short cuts``; empty
+        where nothing was measured.
+    """
+    measured = [record for record in records if "stress" in record]
+    if not measured:
+        return {}
+    first = next(record["strategy"] for record in records)
+    largest = max(record["fraction"] for record in records)
+    found = {}
+    for name in dict.fromkeys(record["arm"] for record in records):
+        mine = [r for r in measured if (r["arm"], r["strategy"], r["fraction"]) == (name, first, largest)]
+        areas = [np.nan if r["stress"]["area"] is None else r["stress"]["area"] for r in mine]
+        kept = percent(corrected_mean(areas, split_ratio(measured))[0])
+        cuts = sum(bool(r["stress"]["shortcuts"]) for r in mine)
+        found[name] = {"kept under damage": kept, "short cuts": f"in {cuts} of {len(mine)} runs"}
     return found
 
 

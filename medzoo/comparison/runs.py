@@ -20,6 +20,7 @@ from medzoo.data.dataset import Examples
 from medzoo.engine.interrupts import Stopped
 from medzoo.engine.tracking import Tracking
 from medzoo.finetuning.finetune import finetune
+from medzoo.robustness.result import Stress
 
 DONE, FAILED = "done", "failed"
 # Of the fine-tuning's own seed: repeats and folds differ in order, head and augmentation; weights do not.
@@ -111,7 +112,7 @@ def execute(
 
     Returns:
         The run's record for JSON: its description, ``status``, and either ``error`` or the outcome: ``probabilities``
-        of the held-out images, ``history``, ``train_images``, ``seconds``.
+        of the held-out images, ``history``, ``train_images``, ``seconds``, and ``stress`` where that was measured.
 
     Raises:
         Stopped: SIGTERM or Ctrl-C.
@@ -170,4 +171,11 @@ def _outcome(run: Run, examples: Examples, device: str | None, tracking: Trackin
         "settings": report.settings,
         "train_images": len(run.split.train),
         **({} if report.site_probes is None else {"site_probes": report.to_dict()["site_probes"]}),
+        **({} if report.stress is None else {"stress": _stress(report.stress)}),
     }
+
+
+def _stress(stress: Stress) -> dict[str, Any]:
+    """Return what a comparison says of a stress test: the area under damage, and the names of short cuts found."""
+    area = None if stress.area is None else stress.area.value
+    return {"area": area, "shortcuts": [one.name for one in stress.shortcuts if one.found]}

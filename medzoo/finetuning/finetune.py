@@ -45,6 +45,7 @@ from medzoo.metrics import primary
 from medzoo.metrics.subgroups import Subgroups, measure_subgroups
 from medzoo.models.external import adopt
 from medzoo.models.info import Model
+from medzoo.robustness.run import StressOptions, stress_dataset
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def finetune(
     device: str | None = None,
     zoo: str | Path | None = None,
     exclude_seen: bool = False,
+    stress: bool = False,
     checkpoints: str | Path | None = None,
     resume: bool = False,
     log_with: str | Tracking | None = None,
@@ -126,6 +128,8 @@ def finetune(
         zoo: As in ``create_model``.
         exclude_seen: Leave out, of both sides, the images that the weight has seen in pretraining and all images of
             patients it has seen (``medzoo.audit`` lists them); the report says how many.
+        stress: Measure damaged images and short cuts as well, as ``medzoo.stress`` does, on the held-out images (some
+            45 passes over them); the report and card then have the numbers.
         checkpoints: A folder for the checkpoints of the run; it is removed when the report is saved.
         resume: Resume from the checkpoints there; otherwise they are removed and the run starts anew.
         log_with: Log every epoch to ``"tensorboard"`` (into the folder ``runs``), ``"wandb"`` or ``"mlflow"``, with
@@ -202,11 +206,16 @@ def finetune(
         if tracker is not None:
             tracker.log_final(report.metrics.values, len(report.history))
     after = probe_features(run, held_out, site_column)
+    tested = None
+    if stress:
+        mine = replace(report.examples.take(held_out), notes=())
+        tested = stress_dataset(report.model, mine, StressOptions(bootstrap=RESAMPLES, seed=seed, device=device))
     return replace(
         report,
         overview=overview,
         subgroups=_subgroups(report, by, bins, seed),
         site_probes=None if before is None or after is None else (before, after),
+        stress=tested,
         seconds=time.perf_counter() - started,
     )
 

@@ -34,6 +34,8 @@ from medzoo.reporting.html import html_report
 from medzoo.reporting.modelcard import model_card
 from medzoo.reporting.plots import save_figure
 from medzoo.reporting.subgroup_section import subgroup_section
+from medzoo.robustness.report import stress_body
+from medzoo.robustness.result import Stress
 from medzoo.zoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, bundle_files
 from medzoo.zoo.upload import upload
 
@@ -66,6 +68,7 @@ class Report:
         sites: The metrics on each site with the others alone trained on, and the drop, where one was left out at a
             time.
         site_probes: How well the site is told from the features of the held-out images, before and after fine-tuning.
+        stress: What the model does with damaged images and without the organ, where it was measured.
     """
 
     model: Model
@@ -84,6 +87,7 @@ class Report:
     subgroups: Subgroups | None = None
     sites: SiteValidation | None = None
     site_probes: tuple[SiteProbe, SiteProbe] | None = None
+    stress: Stress | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -109,6 +113,7 @@ class Report:
             f"{self.title}: trained on {train['images']} images, "
             f"measured on {valid['images']} held out ({split}), {self.seconds:.0f} s\n"
             f"{self.primary} {self.metrics[self.primary]}\n\n{self.metrics}{groups}{notes}"
+            + ("" if self.stress is None else f"\n\nunder stress\n{self.stress}")
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,6 +131,7 @@ class Report:
             "held_out": list(self.ids),
             "metrics": self.metrics.to_dict(),
             "history": self.history,
+            **({} if self.stress is None else {"stress": self.stress.to_dict()}),
             "seconds": round(self.seconds, 1),
         }
 
@@ -318,9 +324,11 @@ class Report:
         }
         data = save_figure(draw_data(Shown.of(self.examples)), folder / PICTURES / DATA)
         probes = [(f"{when} fine-tuning", probe) for when, probe in self._probes()]
-        groups = subgroup_section(self.subgroups, folder / PICTURES, sites=self.sites, probes=probes)
+        sections = subgroup_section(self.subgroups, folder / PICTURES, sites=self.sites, probes=probes)
+        if self.stress is not None:
+            sections += stress_body(self.stress, self.stress.draw(folder / PICTURES))
         about = (self.to_dict(), self.model.medzoo, self._patients())
-        found = html_report(self._findings, *about, figures, (self.overview, data), groups)
+        found = html_report(self._findings, *about, figures, (self.overview, data), sections)
         write_text(folder / PAGE, found)
         if self.features is not None:
             self.features.save(folder / FEATURES)

@@ -177,7 +177,8 @@ def evaluate(
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
     transforms = TTA[tta].transforms
-    found = _read(model, data, task, split, ReadOptions(page, max_pixels, skip_unreadable), by)
+    reading = ReadOptions(page, max_pixels, skip_unreadable)
+    found = select_split(open_labelled(model, data, task, reading, by), split)
     check_columns(found.columns, tuple(by), bins or {})
     announce(found)
     predictions = infer(model, found, transforms, batch_size=batch_size, device=device)
@@ -214,10 +215,21 @@ def evaluate(
     )
 
 
-def _read(
-    model: Model, data: Any, task: str | None, split: str | None, reading: ReadOptions, columns: WantedColumns
+def open_labelled(
+    model: Model, data: Any, task: str | None, reading: ReadOptions, columns: WantedColumns = ()
 ) -> ImageDataset[Images]:
-    """Open the images to measure, with their labels in the order of the model's outputs."""
+    """Open labelled images to measure a model on, with their labels in the order of the model's outputs.
+
+    Args:
+        model: A classifier.
+        data: As in ``evaluate``.
+        task: As in ``evaluate``.
+        reading: How the images are read.
+        columns: Further columns that are to travel with the images.
+
+    Raises:
+        MedzooError: The data cannot be used, or its classes are not the model's.
+    """
     info: ModelInfo = model.medzoo
     if info.classes and not info.task:  # ImageNet's thousand, which class numbers would fit by chance
         raise MedzooError(
@@ -243,11 +255,19 @@ def _read(
             f"{info.weights} has {model.num_classes} outputs without names, and {found.name} has the classes "
             f"{', '.join(found.classes)}; fine-tune it on them first"
         )
-    return _select_split(found, split)
+    return found
 
 
-def _select_split(found: ImageDataset[Images], split: str | None) -> ImageDataset[Images]:
-    """Select one part of a data set's own split."""
+def select_split(found: ImageDataset[Images], split: str | None) -> ImageDataset[Images]:
+    """Select one part of a data set's own split.
+
+    Args:
+        found: The data set.
+        split: As in ``evaluate``.
+
+    Raises:
+        MedzooError: There is no such part.
+    """
     if split not in (None, "all", *SPLITS):
         raise MedzooError(unknown("split", str(split), ("all", *SPLITS)))
     if found.splits is None or not (found.splits != "").any():

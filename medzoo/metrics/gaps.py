@@ -240,4 +240,5 @@ def _spread(pair: _Pair) -> float | None:
         if len(kept) < _DEFINED * len(some) or not len(kept):
             return None
         spreads.append(float(kept.std()))
-    return max(spreads) if max(spreads) > 1e-12 else None
+    # Where shuffling changes nothing, there is nothing to judge by.
+    return max(spreads) if spreads[1] > 1e-12 else None

@@ -102,8 +102,10 @@ class SiteProbe:
 
     @property
     def found(self) -> bool:
-        """Return whether the site is told better than by chance: the interval lies above it."""
-        return self.accuracy.low is not None and self.accuracy.low > self.chance
+        """Return whether the site is told better than by chance: the interval lies above it, or every image is told."""
+        if self.accuracy.low is None:  # no resample differs where every image is told
+            return self.accuracy.value == 1
+        return self.accuracy.low > self.chance
 
     def __str__(self) -> str:
         if self.accuracy.value is None:

@@ -64,7 +64,7 @@ def html_report(
     patients: tuple[int, int] | None,
     figures: Mapping[str, Path],
     data: tuple[Overview | None, Path],
-    groups: str = "",
+    sections: str = "",
 ) -> str:
     """Write the report.
 
@@ -75,7 +75,7 @@ def html_report(
         patients: How many patients the images that are not held out and those that are show; ``None`` where unknown.
         figures: The PNG file of each available figure, by its name in ``medzoo.reporting.figures``.
         data: What was found in the data, where it is known, and the PNG file that shows some of its images.
-        groups: What was found by subgroup and site, as HTML.
+        sections: Further parts, as HTML: by subgroup and site, under stress.
 
     Returns:
         HTML that needs no other file.
@@ -95,7 +95,7 @@ def html_report(
         ],
         columns=[(name, WORDS[name][0]) for name in next(iter(metrics.per_class.values()))],
         overview=data[0],
-        groups=groups,
+        sections=sections,
         sheet=embedded(data[1].read_bytes()),
         figures=[
             (FIGURES[name], embedded(path.read_bytes())) for name, path in figures.items() if FIGURES[name].panels

@@ -1,0 +1,1 @@
+"""A trained model under stress: damaged images, and images without the organ."""
