@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def draw_shortcuts(stress: StressOutcome) -> Figure:
     figure = Figure(figsize=(1.9 * len(names), 2.0 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, len(names), squeeze=False)
     for column, name in enumerate(names):
-        title = SHORTCUTS[name].title.replace(" (", "\n(") if name else "whole"
+        title = fill(SHORTCUTS[name].title, 24) if name else "whole"
         grid[0, column].set_title(title, fontsize=8)
         for row in range(rows):
             draw_image(grid[row, column], pictures[name][row])

@@ -16,7 +16,8 @@ from medzoo.robustness.wording import findings
 CAPTIONS = {
     "curves": "The main metric and the calibration error over the strengths, with 95 % intervals.",
     "damage": "One image at every strength, as the network gets it.",
-    "shortcuts": "What is left where a part of the image is taken away, as the network gets it.",
+    "shortcuts": "What is left where a part of the image is taken away, as the network gets it. Look "
+    "whether the organ reaches into it.",
 }
 
 

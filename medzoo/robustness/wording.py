@@ -106,10 +106,10 @@ def table(stress: StressOutcome) -> list[str]:
         lines += [f"{'all':<12}{percent(area)}" if area is not None else "", ""]
     if shortcuts:
         wide = max(len(one.title) for one in shortcuts) + 2
-        lines.append(f"{'what is left':<{wide}}{'AUROC':<24}{'less than whole':<26}p")
+        lines.append(f"{'what is left':<{wide}}{'AUROC':<24}{'less than whole':<28}p")
         for one in shortcuts:
             p = "" if one.p is None else f"{one.p:.3f}{'  SHORT CUT' if one.found else ''}"
-            lines.append(f"{one.title:<{wide}}{one.auroc!s:<24}{f'{one.difference:+.3f}':<26}{p}".rstrip())
+            lines.append(f"{one.title:<{wide}}{one.auroc!s:<24}{f'{one.difference:+.3f}':<28}{p}".rstrip())
         lines.append("")
     if stress.subgroups is not None:
         lines += [*stress.subgroups.lines(), ""]
