@@ -290,7 +290,7 @@ def test_subgroups_and_the_site_are_measured_where_columns_are_named() -> None:
     chosen: dict[str, Any] = {"damages": (), "shortcuts": (), "device": "cpu"}
     found = stress(model, (images, labels), by=ages, bins={"age": (50,)}, site_column="site", bootstrap=50, **chosen)
     assert found.subgroups is not None and found.site is not None
-    assert [one.name for one in found.subgroups.columns[0].subgroups] == ["below 50", "50 and above"]
+    assert [one.name for one in found.subgroups.columns[0].subgroups] == ["below 50", "50 or more"]
     assert found.site.found and found.site.sites == ("north", "south")
     assert {"subgroups", "site"} <= set(found.to_dict())
     assert any(line.startswith("From the model's features, site told") for line in found.findings)
