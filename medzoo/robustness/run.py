@@ -164,7 +164,7 @@ def _forms(
     kinds: Sequence[Damage], parts: Sequence[Shortcut], info: ModelInfo, seed: int
 ) -> dict[tuple[str, int], Form]:
     """Return every form of the images by name and number of the strength, the clean one first."""
-    forms = {_CLEAN: clean}
+    forms: dict[tuple[str, int], Form] = {_CLEAN: clean}
     for kind in kinds:
         forms |= {(kind.name, number): damage_form(kind, value, seed) for number, value in enumerate(kind.strengths)}
     return forms | {(part.name, 0): shortcut_form(part, info.input.mean) for part in parts}
