@@ -13,7 +13,7 @@ from medzoo.data.strata import Bins, check_bins, stratify
 from medzoo.metrics.bootstrap import MIN_GROUPS, members
 from medzoo.metrics.estimates import Metrics
 from medzoo.metrics.evaluation import evaluate, primary
-from medzoo.metrics.gaps import Compared, Gap, find_gaps
+from medzoo.metrics.gaps import MIN_EACH, Compared, Gap, find_gaps
 from medzoo.metrics.outcomes import make_outcomes
 
 
@@ -97,6 +97,10 @@ class Subgroups:
         if small:
             lines.append(f"{column.name}: not measured, as fewer than {MIN_GROUPS} {unit}: {', '.join(small)}")
         gaps = column.gaps.get(self.primary, ())
+        if len(measured) > 1 and not gaps:
+            lines.append(
+                f"{column.name}: no gap is judged, as too few subgroups have {MIN_EACH} with and without a class"
+            )
         shown = [*gaps[:1], *(gap for gap in gaps[1:] if gap.decided)]
         return [*lines, *(self._gap_line(gap) for gap in shown)]
 
