@@ -63,9 +63,10 @@ def _damage(stress: StressOutcome) -> list[str]:
     known = [curve for curve in stress.damage if curve.area.value is not None]
     if area is None or area.value is None or not known:
         return [] if area is None else [f"The area under damage is undefined: {area.why}."]
+    kinds = f"{len(stress.damage)} kind{'s' * (len(stress.damage) > 1)}"
     worst = min(known, key=lambda curve: curve.area.value or 0.0)
     lines = [
-        f"Damaged images keep {percent(area)} of {stress.primary}, over {len(stress.damage)} kinds at five strengths; "
+        f"Damaged images keep {percent(area)} of {stress.primary}, over {kinds} at five strengths; "
         f"the worst is {worst.name} with {percent(worst.area)}."
     ]
     errors = [(one.value, curve.name) for curve in stress.damage for one in curve.ece if one.value is not None]
@@ -100,9 +101,9 @@ def table(stress: StressOutcome) -> list[str]:
     primary, clean, area, shortcuts = stress.primary, stress.clean, stress.area, stress.shortcuts
     lines = [f"on whole images: {primary} {clean[primary]}, ECE {clean['ece']}", ""]
     if stress.damage:
-        lines.append(f"{'damage':<12}{'area':<20}{f'{primary} at strengths 1 to 5':<34}ECE at strengths 1 to 5")
+        lines.append(f"{'damage':<12}{'area':<20}{f'{primary} at strengths 1 to 5':<38}ECE at strengths 1 to 5")
         for curve in stress.damage:
-            lines.append(f"{curve.name:<12}{percent(curve.area):<20}{_row(curve.metric):<34}{_row(curve.ece)}".rstrip())
+            lines.append(f"{curve.name:<12}{percent(curve.area):<20}{_row(curve.metric):<38}{_row(curve.ece)}".rstrip())
         lines += [f"{'all':<12}{percent(area)}" if area is not None else "", ""]
     if shortcuts:
         wide = max(len(one.title) for one in shortcuts) + 2
