@@ -106,7 +106,7 @@ def draw(
     Returns:
         The metrics; ``None`` where no predicted image has a label.
     """
-    known = (~np.isnan(targets)).sum(axis=1) > 0
+    known: NDArray[np.bool_] = np.asarray((~np.isnan(targets)).any(axis=1))
     kept = [(rows[known[rows]], found[known[rows]]) for rows, found in repeats]
     kept = [(rows, found) for rows, found in kept if len(rows)]
     if not kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,13 @@ def read_dataset(
     further = named_columns(columns)
     patient = matching_column(features, PATIENTS) if patient is None else patient
     found_split = matching_column(features, SPLIT_COLUMNS) if split is None and len(parts) == 1 else split
-    used = {"image": [image], "label": labels, "patient": [patient], "split": [found_split], "columns": further}
+    used: dict[str, Iterable[str | None]] = {
+        "image": [image],
+        "label": labels,
+        "patient": [patient],
+        "split": [found_split],
+        "columns": further,
+    }
     check_columns(name, features, used)
     if several:
         texts = {column: [as_text(value) for value in _values(parts, column)] for column in labels}

@@ -87,7 +87,13 @@ def read_table(
     labels = [label] if isinstance(label, str) else list(label)
     patient = matching_column(known, PATIENTS) if patient is None else patient
     found_split = matching_column(known, SPLIT_COLUMNS) if split is None else split
-    used = {"path": [path], "label": labels, "patient": [patient], "split": [found_split], "columns": further}
+    used: dict[str, Iterable[str | None]] = {
+        "path": [path],
+        "label": labels,
+        "patient": [patient],
+        "split": [found_split],
+        "columns": further,
+    }
     check_columns(where, known, used)
     texts = {name: known[name] for name in dict.fromkeys((path, *labels, patient, found_split, *further)) if name}
     if not len(texts[path]):

@@ -181,7 +181,8 @@ def _fill(
 ) -> list[Decoded]:
     """Fill in every image: those staged already, those of older caches, the rest decoded now."""
     files, total = records.images, len(records)
-    now = np.fromiter((quick_stamp(path).quick for path in files), np.dtype((np.int64, 2)), total)
+    quick = chain.from_iterable(quick_stamp(path).quick for path in files)
+    now = np.fromiter(quick, np.int64, 2 * total).reshape(total, 2)
     staging.stamps.keep(now)
     if older and len(staging.stamps) < total:
         missing = {records.ids[i]: i for i in staging.stamps.missing}
