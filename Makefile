@@ -7,7 +7,12 @@ BIN := .venv/bin
 # One process per core, each test file in one: a file's fixtures are made once, and a worker holds over a gigabyte.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-real test-all lint docs install clean
+# The browser of the site's tests, where there is none.
+chromium:
+	command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		(apt-get update && apt-get install --yes --no-install-recommends chromium)
+
+.PHONY: chromium demo test test-real test-all lint docs install clean
 
 # One thread: for images this small a second one brings nothing. Threads that wait for each other cost ten times the
 # time on a busy machine if they spin, and three times on a quiet one if they sleep.

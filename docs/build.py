@@ -6,6 +6,8 @@ gallery, the commands and the API. A warning is an error.
 
 from __future__ import annotations
 
+import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -26,18 +28,19 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 
 
-def build(site: Path, source: Path, evidence: Path | None = None) -> int:
-    """Build the site.
+def build(out: Path, evidence: Path | None = None) -> int:
+    """Build the site in ``out/docs`` from ``out/docs-source``.
 
     Args:
-        site: The folder of the HTML.
-        source: The folder of all pages, copied and made.
+        out: The folder of both.
         evidence: As of ``python -m training card``; default the repository's own.
 
     Returns:
         The exit code of Sphinx.
     """
-    shutil.rmtree(source, ignore_errors=True)
+    site, source = out / "docs", out / "docs-source"
+    for folder in (site, source):
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copyfile(DOCS / "conf.py", source / "conf.py")
     for page, name in (("CHANGELOG.md", "changelog.md"), ("benchmarks/README.md", "benchmarks.md")):
@@ -46,14 +49,15 @@ def build(site: Path, source: Path, evidence: Path | None = None) -> int:
     write_text(source / "reference" / "training.md", commands(make, "python -m training"))
     write_text(source / "reference" / "api.md", api())
     write_gallery(source / "gallery", repository_evidence() if evidence is None else read_evidence(evidence))
-    doctrees = source.with_name(f"{source.name}-doctrees")
-    return build_main(["--fail-on-warning", "--keep-going", "--quiet", "-d", str(doctrees), str(source), str(site)])
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(out / "doctrees")]
+    return build_main([*options, str(source), str(site)])
 
 
 def commands(app: typer.Typer, name: str) -> str:
     """Return the page of a command line, from its commands."""
     group = typer.main.get_command(app)
-    return get_docs_for_click(obj=group, ctx=typer.Context(group), name=name)
+    page = get_docs_for_click(obj=group, ctx=typer.Context(group), name=name)
+    return re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", page)  # cut short there, and all of them follow
 
 
 def api() -> str:
@@ -70,4 +74,8 @@ def api() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(build(ROOT / "build" / "docs", ROOT / "build" / "docs-source", *map(Path, sys.argv[1:])))
+    parser = argparse.ArgumentParser(description="Build the documentation site.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build", help="gets docs/, the site, and its sources")
+    parser.add_argument("--evidence", type=Path, help="as of 'python -m training card'; default the repository's own")
+    given = parser.parse_args()
+    sys.exit(build(given.out, given.evidence))

@@ -6,7 +6,6 @@ project = "medzoo"
 author = "The medzoo developers"
 release = medzoo.__version__
 html_title = "medzoo"
-html_copyright = ""
 
 extensions = [
     "myst_parser",
@@ -21,6 +20,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 
 myst_heading_anchors = 3

@@ -18,8 +18,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 # In this order: a page uses the models of those before it.
-PAGES = ["start", "finetune/data", "finetune/first-model", "finetune/labels", "finetune/strategies"]
-PAGES += ["finetune/evaluate", "weights/index", "weights/import"]
+PAGES = ["start", "finetune/data", "finetune/first-model", "finetune/evaluate", "finetune/labels"]
+PAGES += ["finetune/strategies", "weights/index", "weights/import"]
 BLOCK = re.compile(
     r"<!-- run(?:, (?P<lines>\d+) lines?)? -->\n\n?```(?P<language>\w*)\n(?P<code>.*?)^```\n"
     r"(?P<between>(?:(?!<!-- run|^```).)*?)(?P<output>^```text\n.*?^```\n|\Z|(?=<!-- run|^```))",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ import timm
 import torch
 from comparisons import comparison, labelled
 from huggingface_hub import ModelCard
-from typer.testing import CliRunner
 
 from medzoo.comparison.protocol import Protocol
 from medzoo.core.errors import RunError
@@ -24,20 +21,21 @@ from medzoo.data.input_spec import InputContract
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.loader import ImageArray, Loader
 from medzoo.engine.runtime import Execution
+from medzoo.importing.known import KNOWN
+from medzoo.zoo.preview import preview_pins
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import WEIGHTS
-from training.__main__ import app
 from training.pretraining.corpus import Corpus, Slice
 from training.pretraining.validation import validate
-from training.publishing.card import CARDS, card, repository_evidence, write_cards
+from training.publishing.card import CARDS, bundle_card, card, repository_evidence, write_cards
 from training.publishing.card_check import check_card
+from training.publishing.charts import HEIGHT, WIDTH, curves, forest
 from training.publishing.evidence import Evidence, read_evidence, transfers
-from training.publishing.gallery import write_site
+from training.publishing.gallery import write_gallery
 from training.study.ranking import ArmRanking
 from training.study.result import ArmFacts, TargetResult
 
 NAME = "densenet121_efi_in"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -101,7 +99,12 @@ def test_the_cards_in_the_repository_are_what_the_tables_and_the_evidence_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("medzoo.zoo.preview.PREVIEW", CARDS.parent / "preview")
-    made = write_cards(tmp_path, repository_evidence())
+    evidence = repository_evidence()
+    for name in preview_pins():
+        record, bundle = evidence.records[name], CARDS.parent / "preview" / name
+        made_anew = bundle_card(WEIGHTS[name], record, evidence, bundle)
+        assert (bundle / "README.md").read_text() == made_anew, f"run: python -m training card ({name})"
+    made = write_cards(tmp_path, evidence)
     assert {file.name for file in made} == {file.name for file in CARDS.glob("*.md")}
     for file in made:
         assert (CARDS / file.name).read_text() == file.read_text(), f"run: python -m training card ({file.name})"
@@ -123,7 +126,7 @@ def test_a_weight_that_nobody_trained_shows_no_numbers(evidence: Evidence) -> No
     text = card(WEIGHTS[NAME], None, evidence)  # rows of its name, but no run
     assert "**Not trained yet.**" in text
     assert not {"## Metrics", "## Transfer", "## Recipe", "model-index", "held out"} & set(re.split(r"\n|\| ", text))
-    assert not re.search(r"\b0\.[0-9]{3}\b(?!, 0|\.|,|\n0)", text.split("## Outputs")[1])
+    assert not re.search(r"\b0\.[0-9]{3}\b(?!, 0|\.|,|\n0)", text.split("## Intended use")[1])
 
 
 def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> None:
@@ -145,7 +148,7 @@ def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> No
     )
     assert f"{line} 7 | {unseen.table('kappa')[1].estimate} |" in text
     assert "| 1,600 | 11 | 22 | 33 | 1,534 |" in text
-    for heading in ("Use", "Input", "Outputs", "Intended use", "Risks", "Cite"):
+    for heading in ("Use", "Input", "Intended use", "Risks", "Cite"):
         assert f"\n## {heading}\n" in text
     for call in ("medzoo.create_model(", "timm.create_model(", "torch.hub.load("):
         assert f'{call}"' in text
@@ -205,74 +208,31 @@ def test_evidence_is_read_from_a_work_folder(evidence: Evidence, tmp_path: Path)
         read_evidence(tmp_path)
 
 
-def test_the_gallery_needs_nothing_from_elsewhere_and_runs_nothing_of_a_records(
-    evidence: Evidence, tmp_path: Path
-) -> None:
-    index = write_site(tmp_path / "site", evidence)
-    assert {file.stem for file in index.parent.iterdir()} == {"index", *WEIGHTS}
-    for file in index.parent.iterdir():
-        page = file.read_text()
-        assert not re.search(r"<(link|img|iframe|object)\b|<script[^>]*src|@import|url\(", page)
-        assert "<script>alert" not in page
-        assert 'name="viewport" content="width=device-width' in page
-    page = index.read_text()
-    assert "kappa_quadratic 0.654 (0.601 to 0.702)" in page
-    assert f"kappa {evidence.results[0].comparison.table('kappa')[1].estimate}" in page
-    assert 'points="0.0,60.0 300.0,41.5"' in page  # 0.5 and 0.6543 of a height of 120
-    assert page.count("not trained yet</span>") == len(WEIGHTS) - 2
-    write_site(tmp_path / "site", evidence)  # an earlier gallery is replaced
-    (tmp_path / "site" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="no gallery"):
-        write_site(tmp_path / "site", evidence)
-    assert (tmp_path / "site" / "notes.txt").read_text() == "mine"
+def test_the_gallery_shows_what_was_measured_and_runs_nothing_of_a_records(evidence: Evidence, tmp_path: Path) -> None:
+    write_gallery(tmp_path, evidence)
+    assert {file.stem for file in tmp_path.iterdir()} == {"index", *WEIGHTS, *KNOWN}
+    assert not [file for file in tmp_path.iterdir() if "<script>alert" in file.read_text()]
+    index = (tmp_path / "index.md").read_text()
+    assert "kappa_quadratic 0.654 (0.601 to 0.702)" in index
+    assert f"kappa {evidence.results[0].comparison.table('kappa')[1].estimate}" in index
+    assert index.count("not trained yet</span></td>") == len(WEIGHTS) - 2
+    page = (tmp_path / f"{NAME}.md").read_text()
+    assert page.count("<svg ") == 3  # loss, kappa, and the forest plot
+    assert "## Transfer" in page and 'class="interval"' in page
+    assert "unverified" in (tmp_path / "xrv-all.md").read_text().lower()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the gallery with")
-def test_the_gallery_filters_and_compares_in_a_browser(evidence: Evidence, tmp_path: Path) -> None:
-    index = write_site(tmp_path / "site", evidence)
-    script = """<script>
-    const seen = (what) => [...document.querySelectorAll(what)].filter((e) => !e.hidden).map((e) => e.dataset.name);
-    const act = (id, value) => { const e = document.getElementById(id); e.value = value;
-      e.dispatchEvent(new Event("input", {bubbles: true})); return seen("ul.cards > li"); };
-    const found = {width: document.documentElement.scrollWidth, room: innerWidth};
-    found.area = act("area", "efi");
-    found.both = act("init", "in");
-    found.rows = seen("#compare tbody tr");
-    act("area", ""); act("init", "");
-    found.text = act("text", "breakhis");
-    act("text", "");
-    for (const box of [...document.querySelectorAll(".pick input")].slice(0, 2)) box.click();
-    found.picked = seen("#compare tbody tr");
-    document.title = JSON.stringify(found);
-    </script></body>"""
-    page = index.with_name("driven.html")
-    page.write_text(index.read_text().replace("</body>", script))
-    assert CHROMIUM is not None
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    quiet += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        [CHROMIUM, *quiet, "--window-size=500,900", "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-    )
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert title
-    found = json.loads(title[1].replace("&quot;", '"'))
-    assert found["width"] <= found["room"], "the page is wider than the screen"
-    assert found["area"] == ["densenet121_efi_ri", "densenet121_efi_in"]
-    assert found["both"] == found["rows"] == ["densenet121_efi_in"]
-    assert found["text"] == [name for name in WEIGHTS if "hwsi" in name or "all" in name]
-    assert found["picked"] == list(WEIGHTS)[:2]
-
-
-def test_the_command_writes_a_gallery_and_leaves_the_cards_alone(tmp_path: Path) -> None:
-    before = {file: file.stat().st_mtime_ns for file in CARDS.iterdir()}
-    result = CliRunner().invoke(app, ["card", "--site", "--out", str(tmp_path / "site")])
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / "site" / "index.html").is_file()
-    assert {file: file.stat().st_mtime_ns for file in CARDS.iterdir()} == before
+def test_charts_have_axes_that_hold_their_values(evidence: Evidence) -> None:
+    loss, kappa = curves(evidence.records[NAME]["history"])
+    assert loss.lines[0].points.startswith("0.0,") and kappa.lines[0].points.split()[1].startswith(f"{WIDTH}.0,")
+    assert [tick.label for tick in kappa.y][:: len(kappa.y) - 1] == ["0", "1"]
+    assert float(kappa.lines[0].points.split()[0].split(",")[1]) == HEIGHT / 2  # 0.5 on an axis from 0 to 1
+    found = forest(transfers(NAME, evidence.results), {"deepdrid": "DeepDRiD"})
+    assert found is not None and found.zero is not None
+    (row,) = found.rows
+    assert 0 <= row.low <= row.at <= row.high <= WIDTH
+    difference = evidence.results[0].comparison.table("kappa")[1].test
+    assert difference is not None and row.text == f"{difference.difference:+.3f}"
 
 
 class Sized:

@@ -25,7 +25,7 @@ from medzoo.zoo.pins import INDEX, read_index
 from medzoo.zoo.resolve import published, resolve, zoo_of
 from training.__main__ import app as training_app
 from training.publishing.card import repository_evidence
-from training.publishing.gallery import write_site
+from training.publishing.gallery import write_gallery
 from training.publishing.publish import publish
 
 TOP = Path(__file__).resolve().parents[1]
@@ -182,8 +182,11 @@ def test_verify_without_names_checks_the_previews(here: Path) -> None:
 def test_cards_and_gallery_are_made_from_the_previews(here: Path, tmp_path: Path) -> None:
     evidence = repository_evidence()
     assert evidence.records[NAME]["dtype"] == "float16"
-    page = write_site(tmp_path / "site", evidence).read_text()
-    assert '<span class="state">preview</span>' in page
+    write_gallery(tmp_path, evidence)
+    assert '<span class="chip preview">preview</span>' in (tmp_path / "index.md").read_text()
+    card = (tmp_path / f"{NAME}.md").read_text()
+    assert read_index(here)[NAME].sha256 in card and "(float16)" in card
+    assert read_index(here)[NAME].sha256 in (here / NAME / "README.md").read_text(), "published with the same facts"
 
 
 def test_timm_reads_a_preview(work: Path) -> None:

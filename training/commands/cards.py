@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from medzoo.core.errors import RunError
-
 
 def card(
     evidence: Annotated[
@@ -19,19 +17,14 @@ def card(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write into this folder.", show_default="model_cards; a gallery has none")
+        Path | None, typer.Option(help="Where the cards go.", show_default="model_cards, and those in preview/")
     ] = None,
-    site: Annotated[bool, typer.Option("--site", help="Make a gallery of static pages instead of cards.")] = False,
 ) -> None:
-    """Write the card of every weight, or all of them as a gallery to browse."""
-    from training.publishing.card import CARDS, repository_evidence, write_cards
+    """Write the card of every weight."""
+    from training.publishing.card import CARDS, repository_evidence, write_cards, write_preview_cards
     from training.publishing.evidence import read_evidence
-    from training.publishing.gallery import write_site
 
     found = repository_evidence() if evidence is None else read_evidence(evidence)
-    if not site:
-        typer.echo(f"{len(write_cards(out or CARDS, found))} cards in {out or CARDS}")
-    elif out is not None:
-        typer.echo(f"gallery: {write_site(out, found)}")
-    else:
-        raise RunError("--site makes a gallery; name its folder with --out")
+    typer.echo(f"{len(write_cards(out or CARDS, found))} cards in {out or CARDS}")
+    if evidence is None and out is None:
+        typer.echo(f"{len(write_preview_cards(found))} cards in preview/")

@@ -12,6 +12,7 @@ from medzoo.comparison.comparison import Row
 from medzoo.core.errors import RunError
 from medzoo.metrics.estimates import Estimate
 from medzoo.zoo.bundle import RUN
+from medzoo.zoo.pins import Pin
 from medzoo.zoo.weights import WEIGHTS
 from training.study.result import TargetResult, read_results
 
@@ -24,11 +25,13 @@ class Evidence:
         records: Run records by weight name.
         results: The study's results, a target each.
         audits: By weight and target, the output of ``medzoo audit --json``.
+        pins: Sizes and hashes of the weights' files.
     """
 
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     results: Sequence[TargetResult] = ()
     audits: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    pins: Mapping[str, Pin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from medzoo.models.golden import GOLDEN, copy_golden
 from medzoo.models.loading import read_tensors
 from medzoo.zoo.bundle import CARD, CONFIG, MODEL, RUN, Bundle, bundle_files, open_bundle
 from medzoo.zoo.weights import find
-from training.publishing.card import card
+from training.publishing.card import bundle_card
+from training.publishing.evidence import Evidence
 
 DTYPE = "float16"
 
 
-def write_half(bundle: Bundle, folder: Path) -> Bundle:
+def write_half(bundle: Bundle, folder: Path, evidence: Evidence) -> Bundle:
     """Copy a bundle with its kernels and matrices in half precision; batch-norm values and biases stay in single.
 
     Config, run record and card say so; the golden vector stays that of the weights as they were trained.
@@ -25,6 +26,7 @@ def write_half(bundle: Bundle, folder: Path) -> Bundle:
     Args:
         bundle: A complete bundle in single precision, with its golden vector.
         folder: The folder to create or replace.
+        evidence: What its card shows beside the run.
 
     Returns:
         The copy.
@@ -40,6 +42,6 @@ def write_half(bundle: Bundle, folder: Path) -> Bundle:
         record = {**bundle.run, "dtype": DTYPE}
         write_json(new / CONFIG, {**bundle.config, "medzoo": {**bundle.info, "dtype": DTYPE}})
         write_json(new / RUN, record)
-        write_text(new / CARD, card(find(bundle.name), record))
+        write_text(new / CARD, bundle_card(find(bundle.name), record, evidence, new))
         copy_golden(bundle, open_bundle(new))
     return open_bundle(folder)

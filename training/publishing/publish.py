@@ -14,7 +14,8 @@ from medzoo.zoo.folder import to_folder
 from medzoo.zoo.pins import PINS, Pin
 from medzoo.zoo.resolve import org_of
 from medzoo.zoo.weights import Weights, find
-from training.publishing.card import card
+from training.publishing.card import bundle_card
+from training.publishing.evidence import read_evidence
 from training.publishing.half import write_half
 from training.publishing.hub import to_hub
 from training.publishing.licence import licence_text
@@ -65,7 +66,7 @@ def plan(
 
     Args:
         name: The weight's name.
-        work: The folder with ``runs/<name>/bundle``.
+        work: The folder with ``runs/<name>/bundle``; the card shows its ``study/`` and ``audits/`` too.
         to: A folder zoo, or ``hf://org``.
         private: Make a new repository private.
         half: Publish a copy in half precision.
@@ -94,12 +95,13 @@ def plan(
         check_may_publish(entry, record)
     if record[ACCEPTED] != before:
         write_json(folder / RUN, record)
-        write_text(folder / CARD, card(entry, record))
     write_text(folder / LICENSE, licence_text(entry, record))
     pin = validate(folder, name)
+    found = read_evidence(work)
+    write_text(folder / CARD, bundle_card(entry, record, found, folder))  # with all that was measured since the run
     write_golden(bundle)
     if half:
-        bundle = write_half(bundle, run / "half")
+        bundle = write_half(bundle, run / "half", found)
         pin = validate(bundle.folder, name)
     check_golden(bundle)
     reduced = [f"a reduced run: {'; '.join(map(str, record['reduced']))}"] if record["reduced"] else []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from medzoo.reporting.markdown import wrap
 
@@ -21,9 +22,15 @@ def environment(template: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_no_tags if template.endswith(".md") else None,
     )
     found.filters["number"] = number
     return found
+
+
+def _no_tags(value: Any) -> Any:
+    """Escape what would begin a tag: Markdown may hold HTML, and names of a record may hold anything."""
+    return value if isinstance(value, Markup) else str(value).replace("<", "&lt;")
 
 
 def render(template: str, **values: Any) -> str:
