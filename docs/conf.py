@@ -16,6 +16,7 @@ extensions = [
 ]
 exclude_patterns = ["studies/*/cards", "studies/*/study"]
 templates_path = ["_templates"]
+highlight_language = "none"  # of a block without a language
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -106,7 +106,8 @@ def forest(found: Sequence[Transfer], titles: Mapping[str, str]) -> Forest | Non
     ends = [(e.value if e.low is None else e.low, e.value, e.value if e.high is None else e.high) for _, e in drawn]
     known = [float(value) for end in ends for value in end] + ([0.0] if differences else [])
     scale, ticks = _axis(min(known), max(known), WIDTH)
-    titled = "Difference to ImageNet's weights, 95 % interval" if differences else "Value, 95 % interval"
+    titled = "Difference to ImageNet's weights" if differences else "Value"
+    titled += ", 95 % interval" if any(e.low is not None for _, e in drawn) else " (too few runs for an interval)"
     return Forest(
         titled,
         tuple(

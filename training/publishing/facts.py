@@ -19,6 +19,7 @@ AREAS = {
     PHOTOGRAPHS: "photographs (ImageNet)",
     "radiology": "CT, MR and ultrasound",
 }
+_COLOURS = {1: "1 channel (grey)", 3: "3 channels (RGB)"}
 STATES = ("published", "trained", "preview", "published by timm", "to import", "not trained yet")
 
 
@@ -60,7 +61,7 @@ def facts(entry: Weights, record: Mapping[str, Any] | None, pin: Pin | None = No
     outputs = f"{len(source.labels)} ({source.task}): {', '.join(source.labels)}" if source else "1,000 (ImageNet-1k)"
     terms = dict.fromkeys(DATASETS[name].terms for name in _data_sets(entry, record))
     rows = {
-        "Input": f"{contract.channels} channels (RGB), {contract.size} x {contract.size} pixels",
+        "Input": f"{_COLOURS[contract.channels]}, {contract.size} x {contract.size} pixels",
         "Outputs": outputs,
         "Data": _data(entry, record),
         "Licence": f"Apache-2.0, and the terms of the data: {'; '.join(terms)}" if source else "its publisher's (timm)",
@@ -88,7 +89,7 @@ def known_facts(entry: KnownWeights) -> Facts:
     outputs = f"{len(labels)} ({spec.task}): {', '.join(labels)}" if labels else "features alone, or not named"
     rows = {
         "Network": spec.arch or "told from the file",
-        "Input": f"{spec.input.channels} channels, {spec.input.size} x {spec.input.size} pixels",
+        "Input": f"{_COLOURS[spec.input.channels]}, {spec.input.size} x {spec.input.size} pixels",
         "Outputs": outputs,
         "Data": ", ".join(DATASETS[name].title if name in DATASETS else name for name in spec.seen) or "not known",
         "Licence": f"{spec.licence or 'not known'}; allowed use: {spec.use or 'not known'}",
