@@ -76,7 +76,7 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
-def outcome(*, folds: int = 3, reduced: tuple[str, ...] = ()) -> TargetResult:
+def outcome(*, folds: int = 5, reduced: tuple[str, ...] = ()) -> TargetResult:
     """What the study might find on an eye target, some of whose images a weight has seen."""
     data = labelled("deepdrid", "ordinal", 5, images=100)
     weights = {"IN": "densenet121_in", "Domain_IN": NAME}
@@ -144,7 +144,7 @@ def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> No
     unseen = evidence.results[0].unseen
     assert mine.test is not None and unseen is not None
     line = (
-        f"| 100 | 3 | kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
+        f"| 100 | 5 | kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
     )
     assert f"{line} 7 | {unseen.table('kappa')[1].estimate} |" in text
     assert "| 1,600 | 11 | 22 | 33 | 1,534 |" in text
@@ -172,7 +172,7 @@ def test_the_model_index_holds_the_same_numbers(evidence: Evidence, tmp_path: Pa
     assert estimate.value is not None and estimate.low is not None and estimate.high is not None
     assert (study.dataset_type, study.metric_value) == ("deepdrid", round(estimate.value, 4))
     ends = [round(estimate.low, 4), round(estimate.high, 4)]
-    assert study.metric_args == {"runs": 3, "images": 100, "ci95": ends}
+    assert study.metric_args == {"runs": 5, "images": 100, "ci95": ends}
 
 
 def test_a_reduced_run_says_so_and_leaves_its_numbers_out_of_the_index(evidence: Evidence) -> None:
