@@ -13,7 +13,9 @@ REAL = Path(os.environ.get("MEDZOO_REAL", Path(__file__).resolve().parents[2] / 
 # These files kill processes or limit them, which Windows knows nothing of; single tests elsewhere are marked ``posix``.
 POSIX = ("allocation", "checkpoints", "finetune_killed", "full_disk", "fuzz_bundles", "interrupts")
 POSIX += ("processes", "resume", "run_lock")
-collect_ignore = [f"test_{name}.py" for name in POSIX] if sys.platform == "win32" else []
+# The fake accelerator is torch's from its import on: collecting its doctests would give it to every test.
+collect_ignore = ["fake_accelerator.py", "on_fake_accelerator.py"]
+collect_ignore += [f"test_{name}.py" for name in POSIX] if sys.platform == "win32" else []
 
 
 @pytest.fixture(scope="session")

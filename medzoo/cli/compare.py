@@ -96,8 +96,8 @@ def compare(
             zoo=zoo,
             validation=validation,
             site_probe=site_probe,
+            stress=stress,
             **groups.options(),
-            **({"stress": True} if stress else {}),
             **protocol.options(),
             **vars(reading),
         )

@@ -44,7 +44,7 @@ def shortcut_form(shortcut: Shortcut, fill: Sequence[float]) -> Form:
     return lambda pixels, images, numbers: without(pixels, images, shortcut, fill)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class FormedBatches:
     """Batches of some images in one form.
 

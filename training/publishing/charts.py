@@ -100,23 +100,23 @@ def forest(found: Sequence[Transfer], titles: Mapping[str, str]) -> Forest | Non
     """Return the forest plot of a weight's results: differences to ImageNet's where there are some, else values."""
     differences = any(one.difference is not None for one in found)
     rows = [(one, one.difference if differences else one.estimate) for one in found]
-    drawn = [(one, e) for one, e in rows if e is not None and e.value is not None]
+    drawn = [(one, e, e.value) for one, e in rows if e is not None and e.value is not None]
     if not drawn:
         return None
-    ends = [(e.value if e.low is None else e.low, e.value, e.value if e.high is None else e.high) for _, e in drawn]
-    known = [float(value) for end in ends for value in end] + ([0.0] if differences else [])
+    ends = [(v if e.low is None else e.low, v, v if e.high is None else e.high) for _, e, v in drawn]
+    known = [value for end in ends for value in end] + ([0.0] if differences else [])
     scale, ticks = _axis(min(known), max(known), WIDTH)
     titled = "Difference to ImageNet's weights" if differences else "Value"
-    titled += ", 95 % interval" if any(e.low is not None for _, e in drawn) else " (too few runs for an interval)"
+    titled += ", 95 % interval" if any(e.low is not None for _, e, _ in drawn) else " (too few runs for an interval)"
     return Forest(
         titled,
         tuple(
             ForestRow(
                 f"{titles[one.target]}: {one.metric.replace('_', ' ')}",
                 f"{e:+.3f}" if differences else str(e),
-                *(scale(float(place)) for place in (end[1], end[0], end[2])),
+                *(scale(place) for place in (end[1], end[0], end[2])),
             )
-            for (one, e), end in zip(drawn, ends, strict=True)
+            for (one, e, _), end in zip(drawn, ends, strict=True)
         ),
         ticks,
         scale(0.0) if differences else None,
