@@ -17,7 +17,7 @@ def card(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the cards to this folder.", show_default="model_cards, and those in preview/")
+        Path | None, typer.Option(help="Write the cards here.", show_default="model_cards, and those in preview/")
     ] = None,
 ) -> None:
     """Write the card of every weight."""
