@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from medzoo import create_model, evaluate, predict, read_table
+from medzoo import create_model, evaluate, finetune, predict, read_folder, read_table
 from medzoo.__main__ import app
 from medzoo.core.errors import DataError, MedzooError, UnreadableError
 from medzoo.data.input_spec import InputContract
@@ -249,3 +249,17 @@ def test_the_command(tiny: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, [*words, "--out", str(data)])
     assert isinstance(refused.exception, MedzooError)
     assert "holds other files than an evaluation" in str(refused.exception)
+
+
+def test_a_fine_tuned_model_on_its_own_data_says_that_some_may_have_trained_it(
+    tiny: Path, data: Path, tmp_path: Path
+) -> None:
+    report = finetune(tiny, data, strategy="linear_probe", image_size=32, device="cpu")
+    report.save(tmp_path / "out")
+    (said,) = (note for note in evaluate(tmp_path / "out", data, **QUICK).notes if "may have trained it" in note)
+    assert f"{12 - len(report.ids)} of these 12 images" in said
+    found = read_folder(data)
+    mine = found.take(np.flatnonzero(np.isin(found.ids, report.ids)))
+    assert not any("may have trained it" in note for note in evaluate(tmp_path / "out", mine, **QUICK).notes)
+    other = data.rename(tmp_path / "another")
+    assert not any("may have trained it" in note for note in evaluate(tmp_path / "out", other, **QUICK).notes)

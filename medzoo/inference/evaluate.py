@@ -25,6 +25,7 @@ from medzoo.data.read_options import ReadOptions
 from medzoo.data.splits import SPLITS
 from medzoo.data.strata import Bins, check_columns
 from medzoo.inference.predict import Predictions, check_batch_size, infer, load_classifier
+from medzoo.inference.trained_on import training_notes
 from medzoo.inference.tta import TTA
 from medzoo.metrics import evaluate as measure
 from medzoo.metrics.estimates import Metrics
@@ -173,6 +174,7 @@ def evaluate(
         0.5
     """
     started = time.perf_counter()
+    given = model
     model = load_classifier(model, zoo)
     info: ModelInfo = model.medzoo
     check_batch_size(batch_size)
@@ -180,6 +182,7 @@ def evaluate(
     reading = ReadOptions(page, max_pixels, skip_unreadable)
     found = select_split(open_labelled(model, data, task, reading, by), split)
     check_columns(found.columns, tuple(by), bins or {})
+    found = replace(found, notes=(*found.notes, *training_notes(given, found, zoo)))
     announce(found)
     predictions = infer(model, found, transforms, batch_size=batch_size, device=device)
     found = found.without([(found.ids.index(name), reason) for name, reason in predictions.unreadable])

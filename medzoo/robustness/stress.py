@@ -19,6 +19,7 @@ from medzoo.data.read_options import ReadOptions
 from medzoo.data.strata import Bins, check_bins
 from medzoo.inference.evaluate import open_labelled, select_split
 from medzoo.inference.predict import check_batch_size, load_classifier
+from medzoo.inference.trained_on import training_notes
 from medzoo.models.info import Model
 from medzoo.robustness.result import Stress
 from medzoo.robustness.run import StressOptions, stress_dataset
@@ -114,9 +115,7 @@ def stress(
     found = _held_out(opened, record) if split is None else None
     if found is None:
         found = select_split(opened, split)
-        if record.get("kind") == "finetune" and record.get("data", {}).get("name") == found.name and split is None:
-            note = "The model was fine-tuned on a data set of this name: some of these images may have trained it."
-            found = replace(found, notes=(*found.notes, note))
+        found = replace(found, notes=(*found.notes, *training_notes(model, found, zoo)))
     announce(found)
     return stress_dataset(network, found, options, task=task, positive=positive, started=started)
 
