@@ -13,7 +13,7 @@ def card(
         Path | None,
         typer.Option(
             help="A folder with runs/, study/ and audits/, such as a work folder.",
-            show_default="model_cards/evidence and preview/",
+            show_default="the kept study of the previews, and preview/",
         ),
     ] = None,
     out: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medzoo.core.atomic import write_text
+from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.metrics import primary
 from medzoo.models.golden import HALF_TOLERANCE
 from medzoo.zoo import preview
@@ -25,7 +26,7 @@ from training.templates import render
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 # The inputs of the cards in the repository, laid out as a work folder; of other weights, those of the previews.
-EVIDENCE = CARDS / "evidence"
+EVIDENCE = CARDS.parent / "docs" / "studies" / "2026-11-25-preview"
 # Of a bundle, beside its card.
 CURVES = "![Training loss, and metrics on held-out images, by epoch](curves.png)"
 
@@ -88,8 +89,15 @@ def card(
         primary={member.name: primary(member.task) for member in members},
         titles={name: data.title for name, data in DATASETS.items()},
         transfers=found,
+        strategies=", ".join(_strategies(evidence)),
         audits={target: audits[target]["counts"] for target in DATASETS if target in audits},
     )
+
+
+def _strategies(evidence: Evidence) -> list[str]:
+    """Say how the study trained, in the order of its results."""
+    names = [name for result in evidence.results for name in result.options.get("strategies") or ("full",)]
+    return [STRATEGIES[name].title for name in dict.fromkeys(names)]
 
 
 def bundle_card(entry: Weights, record: Mapping[str, Any], evidence: Evidence, folder: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from medzoo.comparison.comparison import Row
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.verdict import Verdict, verdict
+from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.metrics.estimates import Estimate
 from medzoo.reporting.markdown import wrap
 from training.datasets import DATASETS, DataSet
@@ -72,7 +73,11 @@ def differences(result: TargetResult) -> list[str]:
     runs = len({(record["repeat"], record["fold"]) for record in comparison.records})
     by = "patient" if comparison.data.patients else "image"
     found.append(f"mean of {runs} run{'s' if runs > 1 else ''} an arm, split by {by}, instead of one run")
-    found.append(f"{options['epochs']} epochs (the paper prints no number)")
+    strategies = options.get("strategies") or ["full"]
+    if any(STRATEGIES[name].epochs for name in strategies):
+        found.append(f"{options['epochs']} epochs (the paper prints no number)")
+    if strategies != ["full"]:
+        found.append(f"{', '.join(STRATEGIES[name].title for name in strategies)} (the paper trains all layers)")
     weighted = any(r["status"] == DONE and r["settings"].get("class_weights") for r in comparison.records)
     if paper is not None and weighted != paper.class_weights:
         found.append("class weights in the loss" if weighted else "no class weights in the loss")
