@@ -1,7 +1,7 @@
 """Fine-tune small sets with one option changed at a time, and keep each run's metrics; finished runs are not repeated.
 
 ``PYTHONPATH=. python docs/studies/2026-11-25-defaults/grid.py DATA WORK BUNDLE [BUNDLE ...]``, from the root of the
-repository. A bundle is the folder of pretrained weights. ``make_table.py`` prints what was found.
+repository. A bundle is the folder of pretrained weights.
 """
 
 from __future__ import annotations
