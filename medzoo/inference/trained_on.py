@@ -1,4 +1,4 @@
-"""Images that a fine-tuned model may have been trained on, by its record and their names."""
+"""Images that trained a fine-tuned model, and those that it held out, by its record and their names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from medzoo.data.dataset import ImageDataset
 from medzoo.zoo.resolve import resolve
 
 
-def training_notes(model: Any, data: ImageDataset[Any], zoo: str | Path | None) -> tuple[str, ...]:
-    """Note where a model was fine-tuned on a data set of this name and not all of these images were held out.
+def held_out_ids(model: Any, data: ImageDataset[Any], zoo: str | Path | None) -> frozenset[str] | None:
+    """Return the ids that a model's fine-tuning held out; ``None`` where it was on no data set of this name.
 
     Args:
         model: What the user gave; a network in memory has no record.
@@ -19,8 +19,14 @@ def training_notes(model: Any, data: ImageDataset[Any], zoo: str | Path | None) 
     """
     record = resolve(model, zoo).run if isinstance(model, (str, Path)) else {}
     if record.get("kind") != "finetune" or record.get("data", {}).get("name") != data.name:
-        return ()
-    others = len(set(data.ids) - set(record.get("held_out") or ()))
+        return None
+    return frozenset(record.get("held_out") or ())
+
+
+def training_notes(model: Any, data: ImageDataset[Any], zoo: str | Path | None) -> tuple[str, ...]:
+    """Note where a model was fine-tuned on a data set of this name and not all of these images were held out."""
+    held_out = held_out_ids(model, data, zoo)
+    others = 0 if held_out is None else len(set(data.ids) - held_out)
     if not others:
         return ()
     return (

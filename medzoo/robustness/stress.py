@@ -19,11 +19,10 @@ from medzoo.data.read_options import ReadOptions
 from medzoo.data.strata import Bins, check_bins
 from medzoo.inference.evaluate import open_labelled, select_split
 from medzoo.inference.predict import check_batch_size, load_classifier
-from medzoo.inference.trained_on import training_notes
+from medzoo.inference.trained_on import held_out_ids, training_notes
 from medzoo.models.info import Model
 from medzoo.robustness.result import Stress
 from medzoo.robustness.run import StressOptions, stress_dataset
-from medzoo.zoo.resolve import resolve
 
 
 def stress(
@@ -104,7 +103,6 @@ def stress(
     started = time.perf_counter()
     options = StressOptions(damages, shortcuts, bootstrap, batch_size, seed, device, tuple(by), bins, site_column)
     wanted = by if isinstance(by, Mapping) else (*by, *([site_column] if site_column else []))
-    record = resolve(model, zoo).run if isinstance(model, (str, Path)) else {}
     network = load_classifier(model, zoo)
     check_batch_size(batch_size)
     if bootstrap < 0:
@@ -112,7 +110,7 @@ def stress(
     opened = open_labelled(network, data, task, ReadOptions(page, max_pixels, skip_unreadable), wanted)
     check_present(opened.name, opened.columns, (*by, *([site_column] if site_column else [])))
     check_bins(bins or {}, tuple(by))
-    found = _held_out(opened, record) if split is None else None
+    found = _held_out(opened, model, zoo) if split is None else None
     if found is None:
         found = select_split(opened, split)
         found = replace(found, notes=(*found.notes, *training_notes(model, found, zoo)))
@@ -120,10 +118,12 @@ def stress(
     return stress_dataset(network, found, options, task=task, positive=positive, started=started)
 
 
-def _held_out(found: ImageDataset[Images], record: dict[str, Any]) -> ImageDataset[Images] | None:
+def _held_out(
+    found: ImageDataset[Images], model: str | Path | Model, zoo: str | Path | None
+) -> ImageDataset[Images] | None:
     """Select the images that a fine-tuning on the same data set held out; ``None`` where there are none."""
-    held_out = set(record.get("held_out") or ())
-    if not held_out or record.get("data", {}).get("name") != found.name or not held_out <= set(found.ids):
+    held_out = held_out_ids(model, found, zoo)
+    if not held_out or not held_out <= set(found.ids):
         return None
     mine = np.array([name in held_out for name in found.ids])
     note = f"Measured on the {int(mine.sum()):,} of {len(mine):,} images that the model's fine-tuning held out."
