@@ -8,6 +8,15 @@ from typing import Any
 from typer.main import get_command
 
 from medzoo.__main__ import app as medzoo_app
+from medzoo.cli.options import either
+from medzoo.data.tasks import TASKS
+from medzoo.engine.augment import AUGMENTS
+from medzoo.engine.tracking import TRACKERS
+from medzoo.finetuning.options import CLASS_WEIGHTS
+from medzoo.finetuning.strategies import STRATEGIES
+from medzoo.inference.tta import TTA
+from medzoo.robustness.damage import DAMAGES
+from medzoo.robustness.shortcuts import SHORTCUTS
 from training.__main__ import app as training_app
 
 OPTIONS: dict[str, list[tuple[str, Any]]] = defaultdict(list)  # by parameter: (command, option)
@@ -48,6 +57,20 @@ def test_an_option_has_one_name_one_help_text_and_one_default() -> None:
         assert defaults <= DEFAULTS.get(name, defaults) and (name in DEFAULTS or len(defaults) == 1), (name, defaults)
         if name not in DEFAULTS:
             assert len({option.show_default for _, option in found}) == 1, name
+
+
+def test_lists_of_names_in_help_are_those_of_their_tables() -> None:
+    for option, table in {
+        "damage": DAMAGES,
+        "shortcut": SHORTCUTS,
+        "strategy": STRATEGIES,
+        "augment": AUGMENTS,
+        "tta": TTA,
+        "task": TASKS,
+        "class_weights": CLASS_WEIGHTS,
+        "log_with": TRACKERS,
+    }.items():
+        assert either(list(table)) in OPTIONS[option][0][1].help, option
 
 
 def test_a_flag_means_one_parameter() -> None:

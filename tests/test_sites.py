@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from medzoo import evaluate, finetune
 from medzoo.__main__ import app
 from medzoo.comparison.compare import compare
+from medzoo.comparison.comparison import Comparison
+from medzoo.comparison.report import save
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.data.dataset import ImageDataset
 from medzoo.finetuning.report import Report
@@ -167,5 +169,8 @@ def test_compare_leaves_sites_out_and_probes_them(tmp_path: Path) -> None:
     assert "drop" in str(result) and set(result.to_dict()["groups"]) == {"x", "y"}
     page = result.save(tmp_path / "out").read_text()
     assert "Subgroups and sites: x" in page and "on an unseen site" in page
+    again = Comparison.from_dict(json.loads(json.dumps(result.to_dict())))
+    assert str(again) == str(result) and again.to_dict() == result.to_dict()
+    assert save(again, tmp_path / "again").read_text() == page
     with pytest.raises(MedzooError, match="give site_column="):
         compare(two_sites(), starts, validation="leave-one-site-out", **options)

@@ -277,9 +277,12 @@ def test_a_comparison_shows_it_beside_its_numbers(tiny: Path, tmp_path: Path, mo
     found = compare(data, [tiny], folds=2, epochs=1, stress=True, device="cpu")
     assert list(found.facts["tiny"])[-2:] == ["kept under damage", "short cuts"]
     assert "kept under damage" in str(found) and found.facts["tiny"]["short cuts"].endswith("of 2 runs")
+    page = found.save(tmp_path / "out").read_text()
+    assert all(f'<th class="fact">{column}</th>' in page for column in found.facts["tiny"])
+    assert f'<td class="fact">{found.facts["tiny"]["kept under damage"]}</td>' in page
 
 
-def test_subgroups_and_the_site_are_measured_where_columns_are_named() -> None:
+def test_subgroups_and_the_site_are_measured_where_columns_are_named(tmp_path: Path) -> None:
     images, labels = marked(CENTRE, 80)
     site = np.where(np.arange(80) // 2 % 2 == 0, "north", "south")
     for image, name in zip(images, site, strict=True):  # a signature in the pixels, far from the centre
@@ -294,6 +297,9 @@ def test_subgroups_and_the_site_are_measured_where_columns_are_named() -> None:
     assert found.site.found and found.site.sites == ("north", "south")
     assert {"subgroups", "site"} <= set(found.to_dict())
     assert any(line.startswith("From the model's features, site told") for line in found.findings)
+    page = (found.save(tmp_path / "out") / "report.html").read_text()
+    assert "By age (cut at 50)" in page and "of this model" in page
+    assert (tmp_path / "out" / "pictures" / "subgroups.png").is_file()
     with pytest.raises(MedzooError, match="no column"):
         stress(Reader(CENTRE), (images, labels), by=["sex"], **chosen)
 

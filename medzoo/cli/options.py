@@ -301,6 +301,16 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def either(names: Sequence[str]) -> str:
+    """Join names for a help text.
+
+    Example:
+        >>> either(["full", "lp_ft", "gradual"])
+        'full, lp_ft or gradual'
+    """
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
 def listed(text: str) -> list[str]:
     """Split names at commas.
 

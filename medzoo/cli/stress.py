@@ -21,7 +21,9 @@ from medzoo.cli.options import (
     Task,
     Zoo,
     deliver,
+    either,
 )
+from medzoo.robustness.names import DAMAGE_NAMES, SHORTCUT_NAMES
 
 
 def stress(
@@ -39,15 +41,14 @@ def stress(
     damage: Annotated[
         list[str] | None,
         typer.Option(
-            help="blur, noise, jpeg, brightness, contrast, gamma, resolution, rotation or stain; repeat for several; "
-            "'' for none.",
+            help=f"{either(DAMAGE_NAMES)}; repeat for several; '' for none.",
             show_default="all; stain for tissue alone",
         ),
     ] = None,
     shortcut: Annotated[
         list[str] | None,
         typer.Option(
-            help="centre, field, corners_alone, border, outside or corners; repeat for several; '' for none.",
+            help=f"{either(SHORTCUT_NAMES)}; repeat for several; '' for none.",
             show_default="those that fit the images",
         ),
     ] = None,

@@ -284,8 +284,14 @@ class Comparison:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Comparison:
         """Restore a comparison from the result of ``to_dict``."""
-        labels, positive = DatasetLabels.from_dict(data["data"]), data.get("positive", "")
-        return cls(labels, data["records"], data["baseline"], positive=positive, facts=data.get("facts", {}))
+        return cls(
+            DatasetLabels.from_dict(data["data"]),
+            data["records"],
+            data["baseline"],
+            positive=data.get("positive", ""),
+            facts=data.get("facts", {}),
+            groups={arm: ArmGroups.from_dict(found) for arm, found in data.get("groups", {}).items()},
+        )
 
     def __str__(self) -> str:
         return text.format_comparison(self)

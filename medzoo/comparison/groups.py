@@ -55,12 +55,22 @@ class ArmGroups:
         return found | {f"site probe {when}": f"{probe.accuracy:.2f}" for when, probe in self.probes}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings for JSON."""
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads."""
         return {
             "subgroups": None if self.subgroups is None else self.subgroups.to_dict(),
             "sites": None if self.sites is None else self.sites.to_dict(),
             "site_probes": {when: probe.to_dict() for when, probe in self.probes},
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ArmGroups:
+        """Restore what was found from the result of :meth:`to_dict`."""
+        subgroups, sites = data["subgroups"], data["sites"]
+        return cls(
+            None if subgroups is None else Subgroups.from_dict(subgroups),
+            None if sites is None else SiteValidation.from_dict(sites),
+            tuple((when, SiteProbe.from_dict(probe)) for when, probe in data["site_probes"].items()),
+        )
 
 
 def site_folds(examples: Examples, column: str) -> list[Fold]:

@@ -17,6 +17,7 @@ from medzoo.comparison.notes import notes
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.styles import Styles, assign_styles
 from medzoo.comparison.tables import csv_text, long_rows, markdown
+from medzoo.comparison.text import fact_rows
 from medzoo.comparison.verdict import p_value, percent, signed, verdict
 from medzoo.core.atomic import write_json, write_text
 from medzoo.core.errors import MedzooError
@@ -168,6 +169,7 @@ def body(view: ComparisonView, folder: Path) -> str:
         folder: The figures are also written here as PNG.
     """
     comparison = view.comparison
+    main = comparison.title(comparison.primary, WORDS[comparison.primary][0])
     figures = []
     for figure in FIGURES.values():
         if figure.available(view):
@@ -195,6 +197,8 @@ def body(view: ComparisonView, folder: Path) -> str:
         ],
         split=split_text(comparison),
         power=notes(comparison, view.metric),
+        facts=fact_rows(comparison),
+        stress=main if any("stress" in record for record in comparison.records) else "",
         failures=failed(comparison),
         groups=[
             (

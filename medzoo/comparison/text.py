@@ -42,11 +42,17 @@ def _table(comparison: Comparison, strategy: str, fraction: float) -> str:
     return "\n".join([head, *_columns(cells)])
 
 
+def fact_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Return the facts of the weights as a table: its head, and a row for each; empty where there are none."""
+    facts = comparison.facts
+    columns = list(dict.fromkeys(column for texts in facts.values() for column in texts))
+    rows = [(name, *(texts.get(column, "") for column in columns)) for name, texts in facts.items()]
+    return [("weights", *columns), *rows] if rows else []
+
+
 def _facts(comparison: Comparison) -> list[str]:
-    if not comparison.facts:
-        return []
-    head = ("weights", *next(iter(comparison.facts.values())))
-    return ["\n".join(_columns([head, *((name, *texts.values()) for name, texts in comparison.facts.items())]))]
+    rows = fact_rows(comparison)
+    return ["\n".join(_columns(rows))] if rows else []
 
 
 def _groups(comparison: Comparison) -> list[str]:

@@ -10,9 +10,10 @@ Source: Westfall & Young, Resampling-Based Multiple Testing, 1993; Phipson & Smy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,11 @@ class Gap:
     def decided(self) -> bool:
         """Return whether it is more than chance: p below 0.05, and the interval excludes 0."""
         return self.p is not None and self.p < 1 - LEVEL and self.estimate.low is not None and self.estimate.low > 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Gap:
+        """Restore a gap of :meth:`Subgroups.to_dict`."""
+        return cls(data["column"], data["higher"], data["lower"], Estimate(**data["estimate"]), data["p"])
 
 
 @dataclass(frozen=True, eq=False)

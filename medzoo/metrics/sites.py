@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,8 +76,18 @@ class SiteValidation:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings for JSON."""
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads."""
         return {**asdict(self), "lines": self.lines()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SiteValidation:
+        """Restore what was found from the result of :meth:`to_dict`."""
+        sites = tuple(
+            SiteResult(**{**one, **{name: Estimate(**one[name]) for name in ("left_out", "random", "drop")}})
+            for one in data["sites"]
+        )
+        whole = (Estimate(**data[name]) for name in ("random", "mean_left_out", "mean_drop"))
+        return cls(data["metric"], sites, *whole, data["unknown"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +124,14 @@ class SiteProbe:
         return f"site told with balanced accuracy {self.accuracy}, chance {self.chance:.3f}: {verdict}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings for JSON."""
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads."""
         return {**asdict(self), "sites": list(self.sites), "found": self.found, "text": str(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SiteProbe:
+        """Restore a probe from the result of :meth:`to_dict`."""
+        counts = (data["images"], data["patients"], data["left_out"])
+        return cls(Estimate(**data["accuracy"]), data["chance"], tuple(data["sites"]), *counts)
 
 
 def measure_sites(

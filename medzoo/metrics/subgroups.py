@@ -60,17 +60,14 @@ class Subgroups:
         columns: The columns.
         patients: Whether patients are known, and were resampled.
         bootstrap: Resamples and permutations; 0 where nothing is judged.
+        looked_at: How many gaps of the primary metric were looked at.
     """
 
     primary: str
     columns: tuple[SubgroupColumn, ...]
     patients: bool
     bootstrap: int
-
-    @property
-    def looked_at(self) -> int:
-        """Return how many gaps of the primary metric were looked at."""
-        return sum(len(column.gaps.get(self.primary, ())) for column in self.columns)
+    looked_at: int
 
     @property
     def decided(self) -> tuple[Gap, ...]:
@@ -115,7 +112,10 @@ class Subgroups:
         return "\n".join(self.lines())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings for JSON; of the gaps, the largest and those beyond chance."""
+        """Return plain lists, numbers and strings for JSON, which :meth:`from_dict` reads.
+
+        Of the gaps, the largest and those beyond chance are kept.
+        """
         return {
             "primary": self.primary,
             "patients": self.patients,
@@ -145,6 +145,28 @@ class Subgroups:
             ],
             "lines": self.lines(),
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Subgroups:
+        """Restore subgroups from the result of :meth:`to_dict`, also after a round trip through JSON."""
+        columns = tuple(
+            SubgroupColumn(
+                column["name"],
+                tuple(
+                    Subgroup(
+                        one["name"],
+                        one["images"],
+                        one["patients"],
+                        None if one["metrics"] is None else Metrics.from_dict(one["metrics"]),
+                    )
+                    for one in column["subgroups"]
+                ),
+                tuple(column["cuts"]),
+                {metric: tuple(map(Gap.from_dict, gaps)) for metric, gaps in column["gaps"].items()},
+            )
+            for column in data["columns"]
+        )
+        return cls(data["primary"], columns, data["patients"], data["bootstrap"], data["gaps_looked_at"])
 
 
 def measure_subgroups(
@@ -235,6 +257,7 @@ def measure_subgroups(
         ),
         groups is not None,
         bootstrap,
+        len(gaps.get(primary(task), ())),
     )
 
 

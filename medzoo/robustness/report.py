@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medzoo._version import __version__
 from medzoo.reporting.html import embedded
+from medzoo.reporting.subgroup_section import subgroup_section
 from medzoo.reporting.templates import render
 from medzoo.robustness.damage import DAMAGES
 from medzoo.robustness.measurement import FALSE_ALARMS
@@ -42,14 +43,17 @@ def stress_body(stress: StressOutcome, figures: Mapping[str, Path]) -> str:
     )
 
 
-def stress_page(stress: StressOutcome, figures: Mapping[str, Path]) -> str:
+def stress_page(stress: StressOutcome, figures: Mapping[str, Path], folder: Path) -> str:
     """Write ``report.html``.
 
     Args:
         stress: What was measured.
         figures: The PNG file of each figure.
+        folder: Gets the forest plot of subgroups, where there are any.
 
     Returns:
         HTML that needs no other file.
     """
-    return render("stress.html", stress=stress, body=stress_body(stress, figures), version=__version__)
+    probes = [] if stress.site is None else [("of this model", stress.site)]
+    body = stress_body(stress, figures) + subgroup_section(stress.subgroups, folder, probes=probes)
+    return render("stress.html", stress=stress, body=body, version=__version__)

@@ -116,7 +116,7 @@ class Stress(StressOutcome):
         with replacing_folder(folder) as new:
             write_json(new / RECORD, self.to_dict())
             write_text(new / TEXT, f"{self}\n")
-            write_text(new / REPORT, stress_page(self, self.draw(new / PICTURES)))
+            write_text(new / REPORT, stress_page(self, self.draw(new / PICTURES), new / PICTURES))
         return folder
 
 
