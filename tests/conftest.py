@@ -51,7 +51,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(b"\x89PNG")
         return path
 
-    monkeypatch.setattr("medzoo.finetuning.report.save_figure", save_figure)
+    for module in ("report", "saving"):
+        monkeypatch.setattr(f"medzoo.finetuning.{module}.save_figure", save_figure)
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_a_failed_save_names_the_place_of_the_trained_weights(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "_write_images", fail)
+        patch.setattr("medzoo.finetuning.saving.write_private", fail)
         with pytest.raises(RunError, match=r"model cannot be saved .*; the trained model is in ") as caught:
             report.save(tmp_path / "model")
     rescued = Path(str(caught.value).rpartition(" is in ")[2])

@@ -268,7 +268,7 @@ def test_a_failure_leaves_what_was_there(binary: Report, monkeypatch: pytest.Mon
     folder = binary.save(tmp_path / "mine", images=False)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(
-        "medzoo.finetuning.report.html_report", lambda *_: (_ for _ in ()).throw(OSError(28, "no space"))
+        "medzoo.finetuning.saving.html_report", lambda *_: (_ for _ in ()).throw(OSError(28, "no space"))
     )
     with pytest.raises((OSError, MedzooError)):
         binary.save(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,31 @@ def test_the_report_shows_subgroups_and_sites(report: Report, tmp_path: Path) ->
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert set(record["site_probes"]) == {"before", "after"} and record["sites"]["metric"] == "auroc"
     assert record["subgroups"]["lines"] == report.subgroups.lines()
+
+
+def test_few_patients_are_not_named_in_what_is_published(report: Report, tmp_path: Path, undrawn: None) -> None:
+    assert report.sites is not None and report.site_probes is not None
+    ward = np.where(np.arange(len(report.ids)) < 4, "Ward of Rarities", "surgery")
+    made = (report.targets, report.probabilities, "binary", report.examples.classes)
+    sites = (replace(report.sites.sites[0], site="Smallville", patients=9), report.sites.sites[1])
+    small = replace(
+        report,
+        subgroups=measure_subgroups(*made, {"ward": ward}, bootstrap=20),
+        sites=replace(report.sites, sites=sites),
+        site_probes=tuple(replace(probe, left_out={"Tinytown": 3}) for probe in report.site_probes),
+    )
+    names = ("Ward of Rarities", "Smallville", "Tinytown")
+    for images in (True, False):
+        folder = small.save(tmp_path / "out", images=images)
+        texts = [" ".join((folder / name).read_text().split()) for name in ("README.md", "run.json")]
+        for name in names:
+            assert name not in texts[0] and (name in texts[1]) is images
+        assert "## By subgroup" in texts[0] and "auroc by ward: surgery" in texts[0] and "mean of 2 sites" in texts[0]
+        assert "are not named here: 2." in texts[0]
+    column = json.loads(texts[1])["subgroups"]["columns"][0]["subgroups"]
+    assert [one["name"] for one in column] == ["surgery"] and not column[0]["metrics"]["positives"]
+    replace(report, subgroups=None, sites=None, site_probes=None).save(tmp_path / "none", images=False)
+    assert "By subgroup" not in (tmp_path / "none" / "README.md").read_text()
 
 
 def test_a_column_without_any_gap_has_a_section_too(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,39 +10,24 @@ from typing import Any, overload
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from medzoo._version import __version__
-from medzoo.core.atomic import replacing_folder, write_json, write_text
-from medzoo.core.errors import MedzooError, RunError
+from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.data.overview import Overview
 from medzoo.engine.checkpoints import Checkpoints
 from medzoo.features.extract import Features
+from medzoo.finetuning.saving import push_report, save_report
 from medzoo.metrics.estimates import Metrics
 from medzoo.metrics.operating import OperatingPoint, operating_point
 from medzoo.metrics.outcomes import make_outcomes
 from medzoo.metrics.sites import SiteProbe, SiteValidation
 from medzoo.metrics.subgroups import Subgroups
 from medzoo.models.info import Model, ModelInfo
-from medzoo.models.saving import check_free, check_savable, save_trained
-from medzoo.reporting.data_figure import Shown, draw_data
-from medzoo.reporting.figures import OVERVIEW, available, draw
+from medzoo.reporting.figures import OVERVIEW, draw
 from medzoo.reporting.findings import Findings
-from medzoo.reporting.html import html_report
-from medzoo.reporting.modelcard import model_card
 from medzoo.reporting.plots import save_figure
-from medzoo.reporting.subgroup_section import subgroup_section
-from medzoo.robustness.report import stress_body
 from medzoo.robustness.result import Stress
-from medzoo.zoo.bundle import CARD, CONFIG, HEAD, MODEL, RUN, bundle_files
-from medzoo.zoo.upload import upload
-
-CURVES = "curves.png"
-PAGE = "report.html"
-PICTURES = "pictures"
-DATA = "data.png"
-FEATURES = "features.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +220,8 @@ class Report:
         Args:
             folder: The folder to make, or that of a model saved before, which is replaced.
             images: Also write what shows or names single images of the data set: ``report.html``, ``pictures``,
-                ``features.npz`` and the names of the held-out images in ``run.json``. Without, the folder holds
-                what ``push_to_hub`` sends.
+                ``features.npz``, and in ``run.json`` the names of the held-out images and of subgroups and sites of
+                fewer than ten patients. Without, the folder holds what ``push_to_hub`` sends.
 
         Returns:
             The folder. The run's checkpoints, if it had any, are removed.
@@ -246,19 +230,7 @@ class Report:
             MedzooError: The head is a module of the user's own, which no file can rebuild, or something
                 else stands at ``folder``.
         """
-        check_free(Path(folder))
-        check_savable(self.model)
-        try:
-            with replacing_folder(Path(folder)) as new:
-                self._write(new, Path(folder).name)
-                if images:
-                    write_json(new / RUN, self.to_dict())
-                    self._write_images(new)
-        except Exception as error:  # whatever it is, the trained weights must not be lost with it
-            raise RunError(f"{folder} cannot be saved ({error}); {self._rescue(Path(folder))}") from error
-        if self.checkpoints is not None:
-            self.checkpoints.clear()
-        return Path(folder)
+        return save_report(self, Path(folder), images)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Put the model on the Hugging Face Hub, in one commit.
@@ -266,8 +238,8 @@ class Report:
         What shows or names single images of the data set stays here: the contact sheet, ``report.html``, features
         and the names of the held-out images are not sent. The model, its config, the card, the run record and
         ``curves.png`` are; ``report.save(folder, images=False)`` shows exactly what. They still tell the name of the
-        data set, its classes and their counts, and a model may give away something of the images it was trained on:
-        ask who owns the data before publishing it.
+        data set, its classes and their counts, and the subgroups and sites of ten patients or more; and a model may
+        give away something of the images it was trained on: ask who owns the data before publishing it.
 
         Args:
             repo_id: ``user/name``; made where missing. Other files of an existing repository stay.
@@ -281,61 +253,4 @@ class Report:
             MedzooError: The head is a module of the user's own.
             ZooError: There is no token, or the Hub refuses; nothing is changed there.
         """
-        check_savable(self.model)
-        with tempfile.TemporaryDirectory() as folder:
-            self._write(Path(folder), repo_id.rpartition("/")[2], repo_id)
-            return upload(
-                repo_id,
-                bundle_files(Path(folder)),
-                message=f"{self.title}, medzoo {__version__}",
-                private=private,
-                token=token,
-                owned=(MODEL, HEAD, CONFIG, CARD, RUN, CURVES).__contains__,
-            ).url
-
-    def _rescue(self, folder: Path) -> str:
-        """Save the model alone, beside the folder or else among temporary files, and say where."""
-        for place in (folder.parent, Path(tempfile.gettempdir())):
-            try:
-                rescued = Path(tempfile.mkdtemp(prefix=f"{folder.name}.rescued-", dir=place))
-                save_trained(self.model, rescued)
-            except (OSError, SafetensorError, UnicodeError):
-                continue
-            return f"the trained model is in {rescued}"
-        if self.checkpoints is not None:
-            return f"the run's checkpoints are in {self.checkpoints.folder}"
-        return "the trained model is in report.model alone"
-
-    def _write(self, folder: Path, name: str, repo_id: str = "") -> None:
-        """Write everything that neither shows nor names single images."""
-        save_trained(self.model, folder)
-        record = self.to_dict()
-        del record["held_out"]
-        write_json(folder / RUN, record)
-        drawable = any(figure.panels for figure in available(self._findings))
-        if drawable:
-            self.plot(folder / CURVES)
-        write_text(folder / CARD, model_card(name, self.model.medzoo, record, self.metrics, repo_id, drawable))
-
-    def _write_images(self, folder: Path) -> None:
-        figures = {
-            figure.name: self.plot(folder / PICTURES / f"{figure.name}.png", figure.name)
-            for figure in available(self._findings)
-        }
-        data = save_figure(draw_data(Shown.of(self.examples)), folder / PICTURES / DATA)
-        probes = [(f"{when} fine-tuning", probe) for when, probe in self._probes()]
-        sections = subgroup_section(self.subgroups, folder / PICTURES, sites=self.sites, probes=probes)
-        if self.stress is not None:
-            sections += stress_body(self.stress, self.stress.draw(folder / PICTURES))
-        about = (self.to_dict(), self.model.medzoo, self._patients())
-        found = html_report(self._findings, *about, figures, (self.overview, data), sections)
-        write_text(folder / PAGE, found)
-        if self.features is not None:
-            self.features.save(folder / FEATURES)
-
-    def _patients(self) -> tuple[int, int] | None:
-        """Count the patients of the training and of the held-out images, where they are known."""
-        if self.examples.patients is None:
-            return None
-        groups = self.examples.groups
-        return len(set(groups[~self.held_out])), len(set(groups[self.held_out]))
+        return push_report(self, repo_id, private, token)

@@ -22,6 +22,7 @@ class SiteResult:
     Attributes:
         site: Its name.
         images: Its labelled images.
+        patients: Their patients (images, where no patient is known).
         left_out: The metric on all of them, of a model that has not seen the site.
         random: The metric on those held out by the random split, of a model that has seen the site.
         drop: ``random`` minus the same images' metric without the site in training, paired.
@@ -30,6 +31,7 @@ class SiteResult:
 
     site: str
     images: int
+    patients: int
     left_out: Estimate
     random: Estimate
     drop: Estimate
@@ -47,6 +49,7 @@ class SiteValidation:
         mean_left_out: Mean over sites of the metric without the site in training; each site counts the same.
         mean_drop: Mean over sites of the drop, with its interval.
         unknown: Images whose site is not known; they are in none of these trainings.
+        unnamed: Further sites, which are not named: see ``medzoo/metrics/disclosure.py``.
     """
 
     metric: str
@@ -55,12 +58,14 @@ class SiteValidation:
     mean_left_out: Estimate
     mean_drop: Estimate
     unknown: int = 0
+    unnamed: int = 0
 
     def lines(self) -> list[str]:
         """Return the result in words."""
+        count = len(self.sites) + self.unnamed
         lines = [
             f"{self.metric} {self.random} by the random split; on a site that was not trained on {self.mean_left_out}, "
-            f"mean of {len(self.sites)} sites. Drop on the same images {self.mean_drop:+.3f}"
+            f"mean of {count} sites. Drop on the same images {self.mean_drop:+.3f}"
         ]
         for one in self.sites:
             judged = ""
@@ -69,8 +74,8 @@ class SiteValidation:
                 word = ("a drop" if one.drop.value > 0 else "a gain") if real else "within what chance brings"
                 judged = f", p {one.p:.3f}: {word}"
             lines.append(f"{one.site}: {one.left_out} without it in training, drop {one.drop:+.3f}{judged}")
-        if len(self.sites) > 1:
-            lines.append(f"{len(self.sites)} drops were looked at; p-values are multiplied by their number.")
+        if count > 1:
+            lines.append(f"{count} drops were looked at; p-values are multiplied by their number.")
         if self.unknown:
             lines.append(f"{self.unknown:,} images of no known site take no part in leaving sites out.")
         return lines
@@ -87,7 +92,7 @@ class SiteValidation:
             for one in data["sites"]
         )
         whole = (Estimate(**data[name]) for name in ("random", "mean_left_out", "mean_drop"))
-        return cls(data["metric"], sites, *whole, data["unknown"])
+        return cls(data["metric"], sites, *whole, data["unknown"], data["unnamed"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +206,9 @@ def measure_sites(
                 targets[both], random[both], left_out[both], task, classes, metric=metric, groups=of(both), **options
             )
             drop, p = paired.estimate, None if paired.p is None else min(1.0, paired.p * len(names))
-        known = int((~np.isnan(np.asarray(targets, np.float64)[rows]).all(1)).sum())
-        found.append(SiteResult(name, known, measured(left_out, rows), measured(random, both), drop, p))
+        known = rows[~np.isnan(np.asarray(targets, np.float64)[rows]).all(1)]
+        patients = len(known) if groups is None else len(np.unique(groups[known]))
+        found.append(SiteResult(name, len(known), patients, measured(left_out, rows), measured(random, both), drop, p))
     return SiteValidation(
         metric,
         tuple(found),
