@@ -63,7 +63,7 @@ def test_csv_holds_every_number_once(found: ComparisonResult, folder: Path) -> N
             (row,) = (
                 r
                 for r in rows
-                if (r["strategy"], r["fraction"], r["metric"], r["start"])
+                if (r["strategy"], r["fraction"], r["metric"], r["weights"])
                 == ("linear_probe", "0.5", metric, expected.arm)
             )
             assert float(row["mean"]) == pytest.approx(expected.estimate.value, abs=1e-6)
@@ -72,7 +72,7 @@ def test_csv_holds_every_number_once(found: ComparisonResult, folder: Path) -> N
             else:
                 assert float(row["difference_low"]) == pytest.approx(expected.test.difference.low, abs=1e-6)
                 assert float(row["p_holm"]) == pytest.approx(expected.test.adjusted, abs=1e-6)
-    assert {row["failed"] for row in rows if row["start"] == "lame"} == {"2"}
+    assert {row["failed"] for row in rows if row["weights"] == "lame"} == {"2"}
 
 
 def test_json_gives_the_comparison_back(found: ComparisonResult, folder: Path) -> None:

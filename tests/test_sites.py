@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,22 @@ def test_a_drop_on_an_unseen_site_is_found(report: Report) -> None:
     assert sites.mean_drop.low is not None and sites.mean_drop.low > 0.2
     assert sites.random.value == report.metrics["auroc"].value
     assert "Drop on the same images +" in str(report) and ": a drop" in str(report)
+
+
+def test_leaving_sites_out_resumes(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
+    monkeypatch.setattr("medzoo.finetuning.resume.MIN_INTERVAL", 0.0)
+    place = tmp_path / "checkpoints"
+    options = {"validation": "leave-one-site-out", "site_column": "site", "epochs": 1, "device": "cpu"}
+    whole = finetune(tiny, two_sites(each=12), checkpoints=place, **options)
+    shutil.rmtree(place / "site-2")  # as if it had been stopped before
+    before = {path: path.stat().st_mtime_ns for path in place.glob("**/at-*.pt")}
+    again = finetune(tiny, two_sites(each=12), checkpoints=place, resume=True, **options)
+    after = {path: path.stat().st_mtime_ns for path in place.glob("**/at-*.pt")}
+    assert {path.parent.name for path in before} == {"checkpoints", "site-1"}
+    assert before.items() < after.items() and {path.parent.name for path in after.keys() - before.keys()} == {"site-2"}
+    assert again.sites is not None and whole.sites is not None and again.sites.to_dict() == whole.sites.to_dict()
+    again.save(tmp_path / "out", images=False)
+    assert not place.exists()
 
 
 def test_the_report_shows_subgroups_and_sites(report: Report, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_csv_holds_both_tables(outcomes: list[TargetResult], folder: Path) -> No
     }
     assert outcomes[0].unseen is not None
     expected = outcomes[0].unseen.table("accuracy")[0].estimate.value
-    (row,) = (r for r in rows if (r["images"], r["metric"], r["start"]) == ("unseen", "accuracy", "IN"))
+    (row,) = (r for r in rows if (r["images"], r["metric"], r["weights"]) == ("unseen", "accuracy", "IN"))
     assert float(row["mean"]) == pytest.approx(expected, abs=1e-6)
 
 

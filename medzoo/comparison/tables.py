@@ -26,7 +26,7 @@ def long_rows(comparison: Comparison) -> list[dict[str, Any]]:
         comparison: The runs.
 
     Returns:
-        Rows with ``strategy``, ``fraction``, ``metric``, ``start`` (the weights), ``runs``, ``failed``, ``mean``,
+        Rows with ``strategy``, ``fraction``, ``metric``, ``weights``, ``runs``, ``failed``, ``mean``,
         ``low``, ``high`` and, but for the baseline, ``difference``, its ``difference_low`` and ``difference_high``,
         ``p``, ``p_holm``, ``not_better`` (the probability that it is 0 or less) and ``detectable`` (with 80 % power);
         ``patients_*`` is the difference of the same models on other patients. ``None`` where undefined.
@@ -61,15 +61,15 @@ def _numbers(row: Row) -> dict[str, Any]:
         "patients_not_better": None if patients is None else patients.not_better,
     }
     short = {name: None if value is None else round(value, DIGITS) for name, value in numbers.items()}
-    return {"start": row.arm, "runs": row.runs, "failed": row.failed, **short}
+    return {"weights": row.arm, "runs": row.runs, "failed": row.failed, **short}
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     r"""Format rows as CSV; undefined values are empty.
 
     Example:
-        >>> csv_text([{"start": "a", "mean": 0.5, "p": None}])
-        'start,mean,p\na,0.5,\n'
+        >>> csv_text([{"weights": "a", "mean": 0.5, "p": None}])
+        'weights,mean,p\na,0.5,\n'
     """
     written = io.StringIO()
     writer = csv.DictWriter(written, list(rows[0]), lineterminator="\n")

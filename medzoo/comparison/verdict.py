@@ -39,7 +39,7 @@ def verdict(test: PairedTest) -> Verdict:
         test: The test against the baseline, on a metric of which more is better.
 
     Returns:
-        ``better`` or ``worse`` only where the 95 % interval leaves out 0 and the corrected p-value is below 0.05.
+        ``better`` or ``worse`` only where the 95 % interval excludes 0 and the corrected p-value is below 0.05.
         One run each decides nothing: its interval covers the spread over patients, not that over trainings.
 
     Example:

@@ -103,7 +103,7 @@ def finetune(
         validation: What is held out: ``None`` for the data's own split where it has one, else a fifth; a share (by
             patient, where patients are known), a data set of its own, or a boolean mask ``[N]``;
             ``"leave-one-site-out"``: as for ``None``, and then once for each site, trained on the other sites and
-            measured on it; ``report.sites`` has the numbers and the drop (these runs keep no checkpoints).
+            measured on it; ``report.sites`` has the numbers and the drop.
         task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``, where the labels do not tell.
         positive: The positive class of a ``binary`` task. Default: the one beside a healthy class by name (normal, no
             finding, benign, negative, 0, ...), else the rarer among the training images.

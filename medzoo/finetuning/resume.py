@@ -21,8 +21,9 @@ from medzoo.models.info import Model
 
 # Seconds between checkpoints: within long epochs, and at least, at the ends of short ones.
 INTERVAL, MIN_INTERVAL = 120.0, 10.0
-# The files of such a folder: checkpoints (.safetensors until 0.1), best epochs, and those a killed run was writing.
-_OURS = re.compile(r"(at|best)-[0-9-]+\.(pt|safetensors)|\.(at|best)-[0-9a-z.-]*|\.?tracker\.json.*")
+# What such a folder holds: checkpoints (.safetensors until 0.1), best epochs, those a killed run was writing, and the
+# folders of runs without a site.
+_OURS = re.compile(r"(at|best)-[0-9-]+\.(pt|safetensors)|\.(at|best)-[0-9a-z.-]*|\.?tracker\.json.*|site-[0-9]+")
 
 
 def open_checkpoints(

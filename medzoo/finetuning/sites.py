@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ LEAVE_ONE_SITE_OUT = "leave-one-site-out"
 
 
 def leave_one_site_out(tune: Callable[..., Report], options: Mapping[str, Any]) -> Report:
-    """Fine-tune by a random split, and once for each site without it.
+    """Fine-tune by a random split, and once for each site without it, with checkpoints in a subfolder for each.
 
     Args:
         tune: ``medzoo.finetune``.
@@ -35,7 +36,7 @@ def leave_one_site_out(tune: Callable[..., Report], options: Mapping[str, Any]) 
     Raises:
         MedzooError: No site column is given, or there are fewer than two sites.
     """
-    column, model = options["site_column"], options["model"]
+    column, model, checkpoints = options["site_column"], options["model"], options["checkpoints"]
     if column is None:
         raise MedzooError("leave-one-site-out needs the column of the site; give site_column= (--site-column)")
     fresh = deepcopy(model) if isinstance(model, nn.Module) else model
@@ -47,9 +48,8 @@ def leave_one_site_out(tune: Callable[..., Report], options: Mapping[str, Any]) 
         raise MedzooError(f"{column!r} names {len(names)} site ({', '.join(names)}); leaving one out needs two or more")
     own = {
         "log_with": None,
-        "checkpoints": None,
-        "resume": False,
         "exclude_seen": False,
+        "stress": False,
         "by": (),
         "bins": None,
         "site_column": None,
@@ -64,6 +64,7 @@ def leave_one_site_out(tune: Callable[..., Report], options: Mapping[str, Any]) 
             **{
                 **options,
                 **own,
+                "checkpoints": None if checkpoints is None else Path(checkpoints) / f"site-{number}",
                 "model": deepcopy(fresh) if isinstance(fresh, nn.Module) else fresh,
                 "data": known,
                 "validation": mask,
