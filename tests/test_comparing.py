@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from medzoo.core.errors import DataError, MedzooError, RunError
 from medzoo.data.dataset import ImageDataset
 from medzoo.data.fingerprint import fingerprint
 from medzoo.data.input_spec import InputContract, group_by_preparation
+from medzoo.features.extract import extract_features
+from medzoo.finetuning.finetune import finetune
 
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "lr": 3e-3, "device": "cpu", "folds": 2}
 VOLATILE = ("seconds", "history")
@@ -132,6 +135,37 @@ def test_another_option_weight_or_data_set_is_another_run(found: Comparison, dat
     ):
         prints.add(fingerprint(changed))
     assert len(prints) == 5
+
+
+def test_features_are_computed_once_for_each_weight(
+    data: Path, starts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = []
+
+    def counting(model: Any, examples: Any, **options: Any) -> Any:
+        computed.append(len(examples))
+        return extract_features(model, examples, **options)
+
+    monkeypatch.setattr("medzoo.comparison.features.extract_features", counting)
+    monkeypatch.setattr("medzoo.finetuning.head_training.extract_features", counting)
+    monkeypatch.setattr("medzoo.comparison.features._KEPT", OrderedDict())
+    strategies = ["linear_probe", "feature_extraction"]
+    options = {**QUICK, "epochs": 1}
+    found = compare(data, starts, seeds=2, fractions=(0.5, 1), strategies=strategies, **options)
+    assert computed == [24, 24] and not found.failures
+
+    record = found.runs("y", "linear_probe", 0.5)[3]
+    alone = finetune(
+        starts[1],
+        data,
+        validation=np.isin(np.arange(24), record["rows"]),
+        strategy="linear_probe",
+        seed=record["seed"],
+        device="cpu",
+    )
+    whole = found.runs("y", "linear_probe", 1.0)[3]  # of all training images, as this one
+    np.testing.assert_allclose(alone.probabilities, whole["probabilities"], atol=1e-5)
+    assert np.abs(alone.probabilities - record["probabilities"]).max() > 1e-3
 
 
 def test_a_failed_run_is_told_and_stops_no_other(

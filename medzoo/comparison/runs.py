@@ -14,12 +14,16 @@ from typing import Any
 import numpy as np
 
 from medzoo._version import __version__
+from medzoo.comparison.features import features_once
 from medzoo.comparison.protocol import Fold
 from medzoo.core.errors import MedzooError
 from medzoo.data.dataset import Examples
 from medzoo.engine.interrupts import Stopped
 from medzoo.engine.tracking import Tracking
+from medzoo.features.extract import Features
 from medzoo.finetuning.finetune import finetune
+from medzoo.finetuning.head_training import known_features
+from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.robustness.result import Stress
 
 DONE, FAILED = "done", "failed"
@@ -151,18 +155,19 @@ def _outcome(run: Run, examples: Examples, device: str | None, tracking: Trackin
     mine = examples if len(rows) == len(examples) else examples.take(rows)
     mine = replace(mine, splits=None)  # the data's own split is not used
     held_out = np.isin(rows, run.split.test)
-    report = finetune(
-        run.weights.folder,
-        mine,
-        validation=held_out,
-        strategy=run.strategy,
-        image_size=run.image_size,
-        seed=run.seed,
-        device=device,
-        log_with=tracking,
-        positive=(run.positive or examples.classes[-1]) if examples.task == "binary" else None,
-        **run.options,
-    )
+    with known_features(_features(run, examples, device)):
+        report = finetune(
+            run.weights.folder,
+            mine,
+            validation=held_out,
+            strategy=run.strategy,
+            image_size=run.image_size,
+            seed=run.seed,
+            device=device,
+            log_with=tracking,
+            positive=(run.positive or examples.classes[-1]) if examples.task == "binary" else None,
+            **run.options,
+        )
     return {
         "rows": rows[held_out].tolist(),
         # Six digits: far below what one image changes, and half the size.
@@ -173,6 +178,14 @@ def _outcome(run: Run, examples: Examples, device: str | None, tracking: Trackin
         **({} if report.site_probes is None else {"site_probes": report.to_dict()["site_probes"]}),
         **({} if report.stress is None else {"stress": _stress(report.stress)}),
     }
+
+
+def _features(run: Run, examples: Examples, device: str | None) -> Features | None:
+    """Return the features of all images, where the strategy begins with them."""
+    if not STRATEGIES[run.strategy].features:
+        return None
+    key, truncate = (run.weights.sha256, run.fingerprint), run.options.get("truncate")
+    return features_once(key, run.weights.folder, examples, run.image_size, truncate, device)
 
 
 def _stress(stress: Stress) -> dict[str, Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +17,8 @@ from medzoo.features.extract import Features, extract_features
 from medzoo.features.linear_probe import fit_probe
 from medzoo.finetuning.run import FinetuneRun
 from medzoo.models.info import classifier_name
+
+_KNOWN: ContextVar[Features | None] = ContextVar("known features", default=None)
 
 
 class FeatureRows:
@@ -33,6 +40,20 @@ class FeatureRows:
         return self.values[index.to(self.values.device)]
 
 
+@contextmanager
+def known_features(features: Features | None) -> Iterator[None]:
+    """Let the fine-tunings inside take these features of their images, by id, instead of computing them.
+
+    Args:
+        features: Of the very weights and images that are fine-tuned inside; ``None``: they are computed.
+    """
+    token = _KNOWN.set(features)
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
 def compute_features(run: FinetuneRun) -> Features:
     """Compute the features of all images of a run, in evaluation mode and without augmentation.
 
@@ -44,6 +65,9 @@ def compute_features(run: FinetuneRun) -> Features:
             f"this strategy needs the features of a timm network, and a {type(run.model).__name__} does not give them; "
             "use strategy 'full'"
         )
+    if (known := _KNOWN.get()) is not None:
+        row_of = {image: row for row, image in enumerate(known.examples.ids)}
+        return replace(known, values=known.values[[row_of[image] for image in run.examples.ids]], examples=run.examples)
     return extract_features(run.model, run.examples, device=str(run.loader.device))
 
 

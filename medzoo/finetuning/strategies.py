@@ -28,6 +28,7 @@ class Strategy:
         truncate: How many of the first dense blocks it keeps where the user does not say; ``None`` for all.
         epochs: True where it trains in epochs; a solver has none.
         layers: True where it trains more than the head.
+        features: True where it begins with the images' features by the weights as they are.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Strategy:
     truncate: int | None = None
     epochs: bool = True
     layers: bool = True
+    features: bool = False
 
     def check(self, options: FinetuneOptions) -> None:
         """Refuse options that mean nothing to it.
@@ -127,6 +129,7 @@ STRATEGIES = Registry(
             head="linear",
             epochs=False,
             layers=False,
+            features=True,
         ),
         Strategy(
             "lp_ft",
@@ -134,6 +137,7 @@ STRATEGIES = Registry(
             "Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022",
             _lp_ft,
             head="linear",
+            features=True,
         ),
         Strategy(
             "gradual",
@@ -154,6 +158,7 @@ STRATEGIES = Registry(
             "Sharif Razavian et al., CNN Features off-the-shelf: an Astounding Baseline for Recognition, CVPRW 2014",
             _feature_extraction,
             layers=False,
+            features=True,
         ),
     ],
 )
