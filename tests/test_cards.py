@@ -86,7 +86,9 @@ def outcome(*, folds: int = 5, reduced: tuple[str, ...] = ()) -> TargetResult:
         ArmFacts("Domain_IN", NAME, "1" * 64, reduced, "paper", "c0ffee"),
     ]
     seen = np.arange(100) < 7
-    return TargetResult("deepdrid", "efi", found, arms, {"epochs": 4}, seen, {"exact copy": 7}, {}, ArmRanking(), {})
+    return TargetResult(
+        "deepdrid", "efi", found, arms, {"epochs": 4, "image_size": 96}, seen, {"exact copy": 7}, {}, ArmRanking(), {}
+    )
 
 
 @pytest.fixture

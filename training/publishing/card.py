@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from training.publishing.terms import accepted_lines
 from training.templates import render
 
 CARDS = Path(__file__).parents[2] / "model_cards"
-# The inputs of the cards in the repository, laid out as a work folder; of other weights, those of the previews.
-EVIDENCE = CARDS.parent / "docs" / "studies" / "2026-11-25-preview"
+# The studies that the cards in the repository are made from, each laid out as a work folder.
+STUDIES = (CARDS.parent / "docs" / "studies" / "2026-11-25-preview",)
 # Of a bundle, beside its card.
 CURVES = "![Training loss, and metrics on held-out images, by epoch](curves.png)"
 
@@ -37,10 +36,10 @@ def repository_evidence() -> Evidence:
     Raises:
         MedzooError: A file cannot be read.
     """
-    found = read_evidence(EVIDENCE)
+    found = [read_evidence(study) for study in STUDIES]
     previews = {name: read_json(preview.PREVIEW / name / RUN) for name in preview.preview_pins()}
     pins = {**preview.preview_pins(), **read_pins(PINS)}
-    return replace(found, records={**previews, **found.records}, pins=pins)
+    return Evidence(records=previews, results=[result for one in found for result in one.results], pins=pins)
 
 
 def card(
@@ -96,8 +95,8 @@ def card(
 
 def _strategies(evidence: Evidence) -> list[str]:
     """Say how the study trained, in the order of its results."""
-    names = [name for result in evidence.results for name in result.options.get("strategies") or ("full",)]
-    return [STRATEGIES[name].title for name in dict.fromkeys(names)]
+    names = [name for result in evidence.results for name in result.comparison.strategies]
+    return [f"`{name}` ({STRATEGIES[name].title})" for name in dict.fromkeys(names)]
 
 
 def bundle_card(entry: Weights, record: Mapping[str, Any], evidence: Evidence, folder: Path) -> str:

@@ -91,7 +91,7 @@ def _study(found: Sequence[Transfer]) -> list[EvalResult]:
                 task_type=_TASK,
                 dataset_type=one.target,
                 dataset_name=DATASETS[one.target].title,
-                dataset_config="fine-tuned",
+                dataset_config=f"{one.strategy}, {one.image_size} px",
                 dataset_split="validation",
                 metric_type=_HUB_METRICS.get(one.metric, one.metric),
                 metric_name=one.metric,

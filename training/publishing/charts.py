@@ -112,7 +112,7 @@ def forest(found: Sequence[Transfer], titles: Mapping[str, str]) -> Forest | Non
         titled,
         tuple(
             ForestRow(
-                f"{titles[one.target]}: {one.metric.replace('_', ' ')}",
+                f"{titles[one.target]}: {one.metric}, {one.strategy}, {one.image_size} px".replace("_", " "),
                 f"{e:+.3f}" if differences else str(e),
                 *(scale(place) for place in (end[1], end[0], end[2])),
             )

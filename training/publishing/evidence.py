@@ -14,7 +14,7 @@ from medzoo.metrics.estimates import Estimate
 from medzoo.zoo.bundle import RUN
 from medzoo.zoo.pins import Pin
 from medzoo.zoo.weights import WEIGHTS
-from training.study.result import TargetResult, read_results
+from training.study.result import ArmFacts, TargetResult, read_results
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Transfer:
 
     Attributes:
         target: The target's name.
+        strategy: How it was fine-tuned.
+        image_size: Side of the network's input, in pixels.
         metric: The study's metric for it.
         estimate: Mean over folds and seeds, with its 95 % interval.
         baseline: ImageNet's; ``None`` if it was not run, or this is it.
@@ -53,6 +55,8 @@ class Transfer:
     """
 
     target: str
+    strategy: str
+    image_size: int
     metric: str
     estimate: Estimate
     baseline: Estimate | None
@@ -100,34 +104,40 @@ def transfers(name: str, results: Sequence[TargetResult]) -> list[Transfer]:
         results: The study's results.
 
     Returns:
-        One entry for each target it was fine-tuned on and has a value for.
+        One entry for each target and strategy it was fine-tuned with and has a value for.
     """
     found = []
     for result in results:
         facts = next((arm for arm in result.arms if arm.weight == name), None)
-        if facts is None:
-            continue
-        rows = {row.arm: row for row in result.comparison.table(result.metric)}
-        row, base = rows[facts.arm], rows.get(result.comparison.baseline)
-        if row.estimate.value is None:
-            continue
-        unseen = None if result.unseen is None else {r.arm: r for r in result.unseen.table(result.metric)}
-        found.append(
-            Transfer(
-                target=result.target,
-                metric=result.metric,
-                estimate=row.estimate,
-                baseline=base.estimate if base and base is not row else None,
-                difference=row.test.difference if row.test else None,
-                p=row.test.adjusted if row.test else None,
-                runs=row.runs,
-                images=len(result.comparison.data.ids),
-                unseen=_estimate(unseen, facts.arm),
-                seen=None if result.seen is None else int(result.seen.sum()),
-                reduced=facts.reduced,
-            )
-        )
+        for strategy in result.comparison.strategies if facts else ():
+            found += _transfer(result, facts, strategy)
     return found
+
+
+def _transfer(result: TargetResult, facts: ArmFacts, strategy: str) -> list[Transfer]:
+    """Return an arm's result with one strategy, where it has a value."""
+    rows = {row.arm: row for row in result.comparison.table(result.metric, strategy)}
+    row, base = rows[facts.arm], rows.get(result.comparison.baseline)
+    if row.estimate.value is None:
+        return []
+    unseen = None if result.unseen is None else {r.arm: r for r in result.unseen.table(result.metric, strategy)}
+    return [
+        Transfer(
+            target=result.target,
+            strategy=strategy,
+            image_size=result.options["image_size"],
+            metric=result.metric,
+            estimate=row.estimate,
+            baseline=base.estimate if base and base is not row else None,
+            difference=row.test.difference if row.test else None,
+            p=row.test.adjusted if row.test else None,
+            runs=row.runs,
+            images=len(result.comparison.data.ids),
+            unseen=_estimate(unseen, facts.arm),
+            seen=None if result.seen is None else int(result.seen.sum()),
+            reduced=facts.reduced,
+        )
+    ]
 
 
 def _estimate(rows: Mapping[str, Row] | None, arm: str) -> Estimate | None:

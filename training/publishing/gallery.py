@@ -33,9 +33,10 @@ def write_gallery(folder: Path, evidence: Evidence) -> None:
         name, record = entry.name, evidence.records.get(entry.name)
         found.append(facts(entry, record, evidence.pins.get(name)))
         results = transfers(name, evidence.results) if record or entry.timm_name else []
-        measured[name] = _held_out(evidence, name) | {
-            f"{TITLES[one.target]}, fine-tuned": f"{one.metric} {one.estimate}" for one in results
-        }
+        measured[name] = _held_out(evidence, name)
+        for one in results:
+            how = f"{one.strategy.replace('_', ' ')}, {one.image_size} px"
+            measured[name][f"{TITLES[one.target]}, {how}"] = f"{one.metric} {one.estimate}"
         drawn = charts.curves(record["history"]) if record else []
         text = card(
             entry,
