@@ -24,9 +24,9 @@ and of memory: 1 where a thing grows as the number of images does.
 
 ``--source records`` has no publisher's layout and no ``check``: its records are given, and their many paths lead, by
 linked folders, to a thousand files. ``--quick`` saves the work that is the same for every image: ``prepare`` finds all
-but a hundredth of the images decoded by an interrupted call, as noise, and ``finish`` finds their hashes. Trees
-and caches that are there are used again, so that ``--only`` repeats a step; the steps from ``again`` on need those
-before them. A million images take 2 GB of disk.
+but a hundredth of the images decoded by an interrupted call, as noise, and ``finish`` finds their hashes and validates
+on drawn logits. Trees and caches that are there are used again, so that ``--only`` repeats a step; the steps from
+``again`` on need those before them. A million images take 2 GB of disk.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def audit(site: Site) -> Measured:
 
 
 def publish(site: Site) -> Measured:
-    return training(site, "publish", site.name, "--work", str(site.work), "--to", str(Path(site.top, "zoo")))
+    return training(site, "publish", site.name, "--work", str(site.work), "--out", str(Path(site.top, "zoo")))
 
 
 STEPS: dict[str, Callable[[Site], Measured]] = {

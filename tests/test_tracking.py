@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from medzoo import compare, finetune
 from medzoo.core.errors import RunError
-from medzoo.engine.tracking import Tracker, Tracking
+from medzoo.engine.runtime import Execution
+from medzoo.engine.tracking import Tracker, Tracking, tracked
 
 SHORT: Mapping[str, Any] = {"batch_size": 8, "device": "cpu", "strategy": "feature_extraction"}
 
@@ -124,3 +127,32 @@ def test_what_the_other_trackers_are_given(
         assert options == {"name": "mine", "group": "these", "resume": "allow"}
     else:
         assert options == {"run_id": None, "run_name": "mine", "tags": {"group": "these"}}
+
+
+@pytest.mark.parametrize(("error", "status"), [(RunError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+@pytest.mark.parametrize("tracker", ["wandb", "mlflow"])
+def test_a_run_that_fails_is_logged_as_failed(
+    tracker: str, error: type[BaseException], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+    monkeypatch.setattr("medzoo.engine.tracking.find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(end_run=ended.append))  # type: ignore[arg-type]
+    log = SimpleNamespace(finish=lambda **options: ended.append(options))
+    started = SimpleNamespace(tracker=log, store_init_configuration=lambda values: None)
+    monkeypatch.setattr("medzoo.engine.tracking._started", lambda *given: (started, "7"))
+    with pytest.raises(error), tracked(Tracking(tracker), Execution("cpu").start(), "run", {}):
+        raise error
+    assert ended == [{"exit_code": 1} if tracker == "wandb" else status]
+
+
+def test_mlflow_experiment_is_made_before_its_workers_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    fake = SimpleNamespace(
+        get_experiment_by_name=lambda name: name if name in made else None,
+        create_experiment=made.append,
+        get_tracking_uri=lambda: "sqlite:///here.db",
+    )
+    monkeypatch.setattr("medzoo.engine.tracking.find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "mlflow", fake)  # type: ignore[arg-type]
+    assert [Tracking("mlflow").shared().store for _ in range(2)] == ["sqlite:///here.db"] * 2
+    assert made == ["medzoo"]

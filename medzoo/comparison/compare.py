@@ -156,7 +156,7 @@ def compare(
     compared = find_weights(weights, zoo)
     against = _baseline(baseline, compared)
     with connect(scheduler) as cluster:  # before the work: it may not answer
-        workers = Workers(jobs, device, cluster, tracking)
+        workers = Workers(jobs, device, cluster, tracking and tracking.shared())
         groups, notes = by_preparation(compared, image_size)
         dataset = open_dataset(data, task, reading=ReadOptions(page, max_pixels, skip_unreadable), columns=columns)
         check_present(dataset.name, dataset.columns, by)

@@ -39,6 +39,7 @@ class Tracking:
         name: The run's name; default made of the weights, the data and the strategy.
         group: What runs belong together in Weights & Biases, and a tag in MLflow.
         config: What is added to the configuration.
+        store: MLflow's tracking URI; default that of the process.
 
     Raises:
         RunError: The tracker is unknown, or its package is not installed.
@@ -49,6 +50,7 @@ class Tracking:
     name: str = ""
     group: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
+    store: str = ""
 
     def __post_init__(self) -> None:
         if self.tracker not in TRACKERS:
@@ -64,6 +66,20 @@ class Tracking:
         """Return what an option ``log_with`` means, for any process; ``None`` for none."""
         found = cls(log_with) if isinstance(log_with, str) else log_with
         return found and replace(found, folder=found.folder.absolute())
+
+    def shared(self) -> Tracking:
+        """Return it for processes that log at the same time, wherever they run.
+
+        MLflow's database and experiment are made here: processes that make them at the same time break the database.
+        """
+        if self.tracker != "mlflow":
+            return self
+        import mlflow
+
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
+        if mlflow.get_experiment_by_name(name) is None:
+            mlflow.create_experiment(name)
+        return replace(self, store=mlflow.get_tracking_uri())
 
 
 class Tracker:
@@ -100,7 +116,7 @@ class Tracker:
 def tracked(
     tracking: Tracking | None, runtime: Runtime, name: str, config: Mapping[str, Any], state: Path | None = None
 ) -> Iterator[Tracker | None]:
-    """Open a run's log, and close it whatever happens.
+    """Open a run's log, and close it whatever happens: an error marks the run as failed where the tracker has a word.
 
     Args:
         tracking: Where; ``None`` for no log.
@@ -132,8 +148,10 @@ def tracked(
             tracker.store_init_configuration(_plain(flatten({**config, **tracking.config})))
             keep(0)
         yield Tracker(tracker, before.get("logged", 0), keep)
-    finally:
-        tracker.finish()
+    except BaseException as error:
+        _failed(tracker, tracking.tracker, error)
+        raise
+    tracker.finish()
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -174,8 +192,24 @@ def _started(tracking: Tracking, name: str, run: str | None, logged: int) -> tup
         tracker = WandBTracker(project, name=name, group=tracking.group or None, id=run, resume="allow")
         tracker.start()
     else:
+        if tracking.store:
+            import mlflow
+
+            mlflow.set_tracking_uri(tracking.store)
         tags = {"group": tracking.group} if tracking.group else None
         tracker = MLflowTracker(PROJECT, run_id=run, run_name=name, tags=tags)
         tracker.start()
         run = str(tracker.tracker.info.run_id)
     return tracker, str(run)
+
+
+def _failed(tracker: Any, name: str, error: BaseException) -> None:
+    """Close the log of a run that failed or was interrupted; accelerate has no way to say so."""
+    if name == "wandb":
+        tracker.tracker.finish(exit_code=1)
+    elif name == "mlflow":
+        import mlflow
+
+        mlflow.end_run("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+    else:
+        tracker.finish()
