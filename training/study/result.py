@@ -97,7 +97,8 @@ class TargetResult:
             "ranking": asdict(self.ranking),
             "environment": dict(self.environment),
         }
-        write_json(file, {"schema": 1, "kind": "study", **facts, "comparison": self.comparison.to_dict()})
+        found = {"schema": 1, "kind": "study", **facts, "comparison": self.comparison.to_dict()}
+        write_json(file, found, indent=None)  # numbers line by line would be three times the size
         return file
 
     @classmethod
