@@ -16,7 +16,7 @@ import typer
 from sphinx.cmd.build import build_main
 from typer.cli import get_docs_for_click
 
-import medzoo
+import medzoo.metrics
 from medzoo.__main__ import app as use
 from medzoo.core.atomic import write_text
 from training.__main__ import app as make
@@ -57,20 +57,31 @@ def commands(app: typer.Typer, name: str) -> str:
     """Return the page of a command line, from its commands."""
     group = typer.main.get_command(app)
     page = get_docs_for_click(obj=group, ctx=typer.Context(group), name=name)
-    return re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", page)  # cut short there, and all of them follow
+    page = re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", page)  # cut short there, and all of them follow
+    parts = re.split(r"(```.*?```|`[^`\n]*`)", page, flags=re.DOTALL)  # prose, and code at odd places
+    # Options and quoted words in prose are code too: as prose, two dashes become one and quotes curly.
+    parts[::2] = [
+        re.sub(r"--[a-z][a-z-]*|''|(?<!\w)'([^'\n]+)'(?!\w)", lambda m: f"`{m[1] or m[0]}`", part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def api() -> str:
     """Return the page of all public names, each with a page of its own made from its docstring."""
     names = [name for name in medzoo.__all__ if not name.startswith("_")]
-    parts = {"Functions": [name for name in names if name.islower()]}
-    parts["Classes"] = [name for name in names if name not in parts["Functions"]]
-    head = "```{eval-rst}\n.. currentmodule:: medzoo\n\n.. autosummary::\n   :toctree: api\n   :nosignatures:\n\n"
+    functions = [name for name in names if name.islower()]
+    parts = {
+        "Functions": ("medzoo", functions),
+        "Classes": ("medzoo", [name for name in names if name not in functions]),
+        "Metrics": ("medzoo.metrics", medzoo.metrics.__all__),
+    }
     tables = [
-        f"## {title}\n\n{head}" + "".join(f"   {name}\n" for name in members) + "```\n"
-        for title, members in parts.items()
+        f"## {title}\n\n```{{eval-rst}}\n.. currentmodule:: {module}\n\n.. autosummary::\n   :toctree: api\n"
+        "   :nosignatures:\n\n" + "".join(f"   {name}\n" for name in members) + "```\n"
+        for title, (module, members) in parts.items()
     ]
-    return "\n".join(["# Python API\n", "Everything that `import medzoo` offers.\n", *tables])
+    return "\n".join(["# Python API\n", "What `import medzoo` and `medzoo.metrics` offer.\n", *tables])
 
 
 if __name__ == "__main__":

@@ -133,9 +133,9 @@ def test_a_weight_that_nobody_trained_shows_no_numbers(evidence: Evidence) -> No
 
 def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> None:
     text = card(WEIGHTS[NAME], evidence.records[NAME], evidence)
-    assert "| efi | kappa_quadratic (main) | 0.654 (0.601 to 0.702) |" in text
-    assert "| efi | kappa | 0.432 |" in text
-    assert "| efi | auroc | undefined |" in text
+    assert "| Kappa, quadratic weights | **0.654 (0.601 to 0.702)** |" in text
+    assert "| Cohen's kappa | 0.432 |" in text
+    assert "| AUROC | undefined |" in text
     assert "| efi | b | 0.720 | 0.320 |" in text
     prose = " ".join(text.split())
     assert "Left out of efi, because all held-out images are of one kind: Severe DR." in prose
@@ -145,8 +145,9 @@ def test_every_number_of_the_record_stands_in_the_card(evidence: Evidence) -> No
     base, mine = evidence.results[0].comparison.table("kappa")
     unseen = evidence.results[0].unseen
     assert mine.test is not None and unseen is not None
+    assert ": 100 images, 5 runs | " in text
     line = (
-        f"| 100 | 5 | kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
+        f" px | Cohen's kappa | {mine.estimate} | {base.estimate} | {mine.test.difference} | {mine.test.adjusted:.3f} |"
     )
     assert f"{line} 7 | {unseen.table('kappa')[1].estimate} |" in text
     assert "| 1,600 | 11 | 22 | 33 | 1,534 |" in text
@@ -190,7 +191,7 @@ def test_one_run_has_the_bootstraps_interval() -> None:
     assert found.runs == 1 and found.estimate.low is not None and found.baseline is not None
     assert transfers("densenet121_all_ri", [outcome()]) == []
     text = card(WEIGHTS[NAME], record(), Evidence({}, [outcome(folds=1)]))
-    assert f"| 100 | 1 | kappa | {found.estimate} |" in text
+    assert ": 100 images, 1 run | " in text and f" px | Cohen's kappa | {found.estimate} |" in text
     assert "One run: differences of a few images mean nothing." in text
 
 
@@ -215,7 +216,7 @@ def test_the_gallery_shows_what_was_measured_and_runs_nothing_of_a_records(evide
     assert {file.stem for file in tmp_path.iterdir()} == {"index", *WEIGHTS, *KNOWN}
     assert not [file for file in tmp_path.iterdir() if "<script>alert" in file.read_text()]
     index = (tmp_path / "index.md").read_text()
-    assert "kappa_quadratic 0.654 (0.601 to 0.702)" in index
+    assert "Kappa, quadratic weights 0.654 (0.601 to 0.702)" in index
     assert f"kappa {evidence.results[0].comparison.table('kappa')[1].estimate}" in index
     assert index.count("not trained yet</span></td>") == len(WEIGHTS) - 2
     page = (tmp_path / f"{NAME}.md").read_text()

@@ -10,6 +10,7 @@ from medzoo.core.atomic import write_text
 from medzoo.finetuning.strategies import STRATEGIES
 from medzoo.metrics import primary
 from medzoo.models.golden import HALF_TOLERANCE
+from medzoo.reporting.html import WORDS
 from medzoo.zoo import preview
 from medzoo.zoo.bundle import CARD, RUN, read_json
 from medzoo.zoo.pins import PINS, Pin, read_pins
@@ -21,7 +22,7 @@ from training.publishing.card_metadata import metadata
 from training.publishing.evidence import Evidence, read_evidence, transfers
 from training.publishing.facts import contract_of, facts
 from training.publishing.terms import accepted_lines
-from training.templates import render
+from training.templates import number, render
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 # The studies that the cards in the repository are made from, each laid out as a work folder.
@@ -66,7 +67,6 @@ def card(
     """
     evidence = evidence or Evidence()
     source = SOURCES[entry.source] if entry.source else None
-    members = [SOURCES[name] for name in source.members] if source else []
     names = [part["name"] for part in record["data"]] if record else list(source.datasets if source else ())
     # A weight that was not trained has no results.
     found = transfers(entry.name, evidence.results) if record or entry.timm_name else []
@@ -85,12 +85,26 @@ def card(
         accepted=accepted_lines(record or {}),
         half_tolerance=HALF_TOLERANCE,
         contract=contract_of(entry, record),
-        primary={member.name: primary(member.task) for member in members},
+        metrics=_metrics(record) if record and source else {},
+        sources=SOURCES,
+        words=WORDS,
         titles={name: data.title for name, data in DATASETS.items()},
         transfers=found,
         strategies=", ".join(_strategies(evidence)),
         audits={target: audits[target]["counts"] for target in DATASETS if target in audits},
     )
+
+
+def _metrics(record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the metrics of the last epoch by name, in words: one for each source, the main one in bold."""
+    valid = record["history"][-1]["valid"]
+    rows: dict[str, list[str]] = {}
+    for metric, (label, _, _) in WORDS.items():
+        for name, values in valid.items():
+            text = number(values[metric], values.get("intervals", {}).get(metric)) if metric in values else ""
+            main = metric == primary(SOURCES[name].task)
+            rows.setdefault(label, []).append(f"**{text}**" if main and text else text)
+    return {label: cells for label, cells in rows.items() if any(cells)}
 
 
 def _strategies(evidence: Evidence) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from medzoo.metrics import primary
+from medzoo.reporting.html import WORDS
 from medzoo.zoo.sources import SOURCES
 from training.publishing.evidence import Transfer
 
@@ -92,7 +93,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
     for metric, series in metrics.items():
         known = [value for values in series.values() for value in values if value is not None]
         if known:
-            drawn.append(_chart(f"Held-out {metric.replace('_', ' ')}", series, min(0.0, *known), 1.0))
+            drawn.append(_chart(f"{WORDS[metric][0]}, held-out images", series, min(0.0, *known), 1.0))
     return drawn
 
 

@@ -34,7 +34,6 @@ class Facts:
         detail: What a reader must know of the state; empty where it says all.
         area: A key of ``AREAS``.
         init: A key of ``INITS``; empty where it is not known.
-        images: Training and held-out images; ``None`` where not known.
         rows: Facts by their titles.
     """
 
@@ -44,7 +43,6 @@ class Facts:
     detail: str
     area: str
     init: str
-    images: int | None
     rows: Mapping[str, str]
 
 
@@ -77,7 +75,6 @@ def facts(entry: Weights, record: Mapping[str, Any] | None, pin: Pin | None = No
         "; ".join(map(str, reduced)),
         entry.source or PHOTOGRAPHS,
         entry.init,
-        sum(part["images"] for part in record["data"]) if record and record["data"] else None,
         rows,
     )
 
@@ -98,7 +95,7 @@ def known_facts(entry: KnownWeights) -> Facts:
     if entry.expected_sha256:
         rows["SHA-256"] = f"`{entry.expected_sha256}` (of the original file)"
     unverified = "" if entry.verified else "unverified: not yet compared with the real file by medzoo's developers"
-    return Facts(entry.name, f"{entry.title}.", "to import", unverified, spec.area, "", None, rows)
+    return Facts(entry.name, f"{entry.title}.", "to import", unverified, spec.area, "", rows)
 
 
 def contract_of(entry: Weights, record: Mapping[str, Any] | None) -> InputContract:

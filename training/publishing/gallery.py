@@ -7,6 +7,7 @@ from pathlib import Path
 from medzoo.core.atomic import write_text
 from medzoo.importing.known import KNOWN
 from medzoo.metrics import primary
+from medzoo.reporting.html import WORDS
 from medzoo.zoo.sources import SOURCES
 from medzoo.zoo.weights import INITS, WEIGHTS
 from training.datasets import DATASETS
@@ -36,7 +37,7 @@ def write_gallery(folder: Path, evidence: Evidence) -> None:
         measured[name] = _held_out(evidence, name)
         for one in results:
             how = f"{one.strategy.replace('_', ' ')}, {one.image_size} px"
-            measured[name][f"{TITLES[one.target]}, {how}"] = f"{one.metric} {one.estimate}"
+            measured[name][f"{TITLES[one.target]}, {how}"] = f"{WORDS[one.metric][0]} {one.estimate}"
         drawn = charts.curves(record["history"]) if record else []
         text = card(
             entry,
@@ -75,7 +76,7 @@ def _held_out(evidence: Evidence, name: str) -> dict[str, str]:
     found = {}
     for source, values in (history[-1]["valid"] if history else {}).items():
         metric = primary(SOURCES[source].task)
-        text = f"{metric} {number(values.get(metric), values.get('intervals', {}).get(metric))}"
+        text = f"{WORDS[metric][0]} {number(values.get(metric), values.get('intervals', {}).get(metric))}"
         found[f"{SOURCES[source].title}, held out"] = text
     return found
 
