@@ -81,7 +81,13 @@ class Site:
     @property
     def caches(self) -> list[Path]:
         """The finished caches, in the source's order."""
-        return [next((self.work / "cache").glob(f"{name}-*/manifest.json")).parent for name in self.sets]
+        found = []
+        for name, images in self.sets.items():
+            made = list((self.work / "cache").glob(f"{name}-*/manifest.json"))
+            if [json.loads(file.read_text())["images"] for file in made] != [images]:
+                raise SystemExit(f"{self.work / 'cache'} lacks one cache of {images:,} images of {name}; delete it")
+            found.append(made[0].parent)
+        return found
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,13 @@ def groups_of(ids: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[
     """
     if patients is None:
         return np.array([f"image:{name}" for name in ids])
-    return np.array([f"patient:{p}" if p else f"image:{name}" for name, p in zip(ids, patients, strict=True)])
+    groups: NDArray[np.str_] = np.char.add("patient:", np.asarray(patients, np.str_))
+    unknown = np.flatnonzero(patients == "")
+    if len(unknown):
+        images = [f"image:{ids[row]}" for row in unknown]
+        groups = groups.astype(np.result_type(groups, np.array(images)))
+        groups[unknown] = images
+    return groups
 
 
 def fold_of(
@@ -75,33 +81,39 @@ def fold_of(
         >>> fold_of(np.eye(2)[[0, 0, 1, 1]], ["a", "b", "c", "d"], folds=2, seed=0).tolist()
         [0, 1, 1, 0]
     """
-    names = np.asarray(groups).tolist()
-    ids = sorted(set(names))
+    ids, member = np.unique(np.asarray(groups), return_inverse=True)
     if len(ids) < folds:
         raise DataError(
             f"{len(ids)} patients or images cannot be split into {folds} folds; use at most {len(ids)} folds"
         )
-    number = {group: place for place, group in enumerate(ids)}
-    member = np.fromiter((number[name] for name in names), np.int64, len(names))
+    return _folds(targets, ids, member, folds, seed)
+
+
+def _folds(
+    targets: NDArray[Any], ids: NDArray[Any], member: NDArray[np.int64], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Do what ``fold_of`` does, given the different groups, sorted, and each image's place among them."""
     values = np.asarray(targets)
     # One more column for "an image", so that unlabelled images are spread as well.
     columns = [*np.nan_to_num(values.T), np.ones(len(values))]
     per_group = np.stack([np.bincount(member, weights, len(ids)) for weights in columns], 1)
     total = per_group.sum(0)
-    rarest = np.where(per_group > 0, total, np.inf).argmin(1).tolist()
-    tie = [hashlib.sha256(f"{seed}|{group}".encode(errors="surrogateescape")).hexdigest() for group in ids]
-    size, totals = per_group[:, -1].tolist(), total.tolist()
-    order = sorted(range(len(ids)), key=lambda g: (totals[rarest[g]], rarest[g], -size[g], tie[g]))
+    rarest = np.where(per_group > 0, total, np.inf).argmin(1)
+    hashes = (hashlib.sha256(f"{seed}|{group}".encode(errors="surrogateescape")).digest() for group in ids.tolist())
+    tie = np.frombuffer(b"".join(hashes), ">u8").astype(np.uint64).reshape(len(ids), -1)
+    # The last key counts most.
+    order = np.lexsort([*tie.T[::-1], -per_group[:, -1], rarest, total[rarest]]).tolist()
     # As lists and without the zeros: numpy takes ten times as long for single numbers.
     rows, columns_of = per_group.nonzero()
     ends = np.bincount(rows, minlength=len(ids)).cumsum().tolist()
     counted = list(zip(columns_of.tolist(), per_group[rows, columns_of].tolist(), strict=True))
+    label, draw = rarest.tolist(), (tie[:, 0] >> 32).tolist()
     want = [[lack] * folds for lack in (total / folds).tolist()]
     fold = np.empty(len(ids), dtype=np.int64)
     for g in order:
         # Most wanting of the rarest label first, then of images in all, then a seeded choice.
-        lacking = want[rarest[g]]
-        most, first = max(lacking), int(tie[g][:8], 16)
+        lacking = want[label[g]]
+        most, first = max(lacking), draw[g]
         equal = [f for f in range(folds) if lacking[f] == most]
         best = min(equal, key=lambda f: (-want[-1][f], (f + first) % folds)) if len(equal) > 1 else equal[0]
         fold[g] = best
@@ -133,9 +145,10 @@ def holdout(
     """
     if not 0 < fraction <= 0.5:
         raise DataError(f"a held-out share of {fraction} is not in (0, 0.5]")
-    folds = min(Fraction(fraction).limit_denominator(100).denominator, len(set(groups)))
+    ids, member = np.unique(np.asarray(groups), return_inverse=True)
+    folds = min(Fraction(fraction).limit_denominator(100).denominator, len(ids))
     if folds < 2:
         raise DataError("all images are of one patient, or there is one image; nothing can be held out")
     # With too few groups for the exact share, the nearest one that leaves something on both sides.
     held_out = min(max(round(fraction * folds), 1), folds - 1)
-    return fold_of(targets, groups, folds, seed) < held_out
+    return _folds(targets, ids, member, folds, seed) < held_out
