@@ -50,7 +50,7 @@ def groups_of(ids: Sequence[str], patients: NDArray[np.str_] | None) -> NDArray[
     groups: NDArray[np.str_] = np.char.add("patient:", np.asarray(patients, np.str_))
     unknown = np.flatnonzero(patients == "")
     if len(unknown):
-        images = [f"image:{ids[row]}" for row in unknown]
+        images = [f"image:{ids[row]}" for row in unknown.tolist()]
         groups = groups.astype(np.result_type(groups, np.array(images)))
         groups[unknown] = images
     return groups
