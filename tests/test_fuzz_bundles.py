@@ -352,34 +352,41 @@ def rounds(damages: Sequence[Damage], each: int) -> Iterator[tuple[str, Damage, 
             yield f"{damage.__name__} {seed}", damage, random.Random(f"{damage.__name__}{seed}")
 
 
-def test_damaged_weights(good: Path, tmp_path: Path, tally: Tally) -> None:
-    for case, damage, rng in rounds(BYTES, 50):
+# How many cases of each kind: the first few always, all of them in the slow run.
+CASES = pytest.mark.parametrize("each", [12, pytest.param(80, marks=pytest.mark.slow)])
+
+
+@CASES
+def test_damaged_weights(each: int, good: Path, tmp_path: Path, tally: Tally) -> None:
+    for case, damage, rng in rounds(BYTES, each):
         zoo = damaged(good, tmp_path / "zoo", "model.safetensors", damage, rng)
         bundle = zoo / NAME
         tally.attempt(f"load {case}", partial(create_model, bundle), must_fail=True)
         tally.attempt(f"publish {case}", partial(validate, bundle, NAME), must_fail=True)
         tally.attempt(f"load from the zoo {case}", partial(resolve, NAME, zoo), must_fail=True)
-    assert tally.refused == 3 * 50 * len(BYTES)
+    assert tally.refused == 3 * each * len(BYTES)
 
 
-def test_damaged_configs(good: Path, tmp_path: Path, tally: Tally) -> None:
-    for case, damage, rng in rounds([json_value, json_text, json_head, json_arch], 60):
+@CASES
+def test_damaged_configs(each: int, good: Path, tmp_path: Path, tally: Tally) -> None:
+    for case, damage, rng in rounds([json_value, json_text, json_head, json_arch], each):
         zoo = damaged(good, tmp_path / "zoo", "config.json", damage, rng)
         changed = (zoo / NAME / "config.json").read_bytes() != (good / NAME / "config.json").read_bytes()
         # Some damage leaves a config that says something else and is one all the same; the published hash tells.
         tally.attempt(f"load {case}", partial(create_model, zoo / NAME))
         tally.attempt(f"publish {case}", partial(validate, zoo / NAME, NAME))
         tally.attempt(f"load from the zoo {case}", partial(resolve, NAME, zoo), must_fail=changed)
-    assert tally.refused > 500
+    assert tally.refused > 8 * each  # of 12
 
 
-def test_damaged_cards_and_records(good: Path, tmp_path: Path, tally: Tally) -> None:
+@CASES
+def test_damaged_cards_and_records(each: int, good: Path, tmp_path: Path, tally: Tally) -> None:
     for file, damages in (("README.md", [card]), ("run.json", [json_value, json_text])):
-        for case, damage, rng in rounds(damages, 80):
+        for case, damage, rng in rounds(damages, each):
             bundle = damaged(good, tmp_path / "zoo", file, damage, rng) / NAME
             tally.attempt(f"publish {file} {case}", partial(validate, bundle, NAME))
             tally.attempt(f"read {file} {case}", partial(record_of, bundle))
-    assert tally.refused > 100
+    assert tally.refused > each  # of 6
 
 
 def test_damaged_golden_vectors(good: Path, tmp_path: Path, tally: Tally) -> None:

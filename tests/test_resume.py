@@ -122,7 +122,7 @@ def test_killed_before_any_move_or_removal_of_a_file_it_ends_with_the_same_bits(
     finish(whole, work, tmp_path / "said.txt")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_leaves_and_goes_on(number: signal.Signals, whole: Whole, work: Path, tmp_path: Path) -> None:
     """The real command, without checkpoints but those at epochs' ends and the one that the signal asks for."""
     words = pretraining(whole.data, work, "--epochs", "400", "--recipe", "medzoo")
