@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 
@@ -9,6 +10,12 @@ import pytest
 
 # Before torch is imported: on a small shared machine its threads wait for one another more than they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of the garbage collector's rounds, which scanned it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
