@@ -20,7 +20,8 @@ from medzoo.cli.info import info
 from medzoo.cli.list_weights import list_weights
 from medzoo.cli.look import look
 from medzoo.cli.mirror import mirror
-from medzoo.cli.options import Debug, grouped
+from medzoo.cli.options import Debug
+from medzoo.cli.parsing import grouped
 from medzoo.cli.predict import predict
 from medzoo.cli.recommend import recommend
 from medzoo.cli.stress import stress

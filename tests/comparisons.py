@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medzoo.comparison.comparison import DatasetLabels
+from medzoo.comparison.dataset_labels import DatasetLabels
 from medzoo.comparison.protocol import Fold, Protocol
 from medzoo.comparison.result import ComparisonResult
 from medzoo.comparison.runs import DONE, FAILED

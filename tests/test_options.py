@@ -8,7 +8,7 @@ from typing import Any
 from typer.main import get_command
 
 from medzoo.__main__ import app as medzoo_app
-from medzoo.cli.options import either
+from medzoo.cli.parsing import either
 from medzoo.data.tasks import TASKS
 from medzoo.engine.augment import AUGMENTS
 from medzoo.engine.tracking import TRACKERS

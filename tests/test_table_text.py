@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medzoo.cli.options import Columns, grouped
+from medzoo.cli.options import Columns
+from medzoo.cli.parsing import grouped
 from medzoo.core.errors import DataError, UnreadableError
 from medzoo.data.dataset import Files, ImageDataset
 from medzoo.data.holdout import shared_patients

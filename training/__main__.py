@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from medzoo.cli.app import new_app, run
-from medzoo.cli.options import BATCH_SIZE, EPOCHS, LR, Debug, Device, FixedSize, LogWith, Seed, grouped
+from medzoo.cli.options import BATCH_SIZE, EPOCHS, LR, Debug, Device, FixedSize, LogWith, Seed
+from medzoo.cli.parsing import grouped
 from training.commands import cards, publishing
 from training.commands import data as data_commands
 from training.commands import study as study_command

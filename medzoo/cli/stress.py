@@ -21,8 +21,8 @@ from medzoo.cli.options import (
     Task,
     Zoo,
     deliver,
-    either,
 )
+from medzoo.cli.parsing import either
 from medzoo.robustness.names import DAMAGE_NAMES, SHORTCUT_NAMES
 
 

@@ -12,85 +12,18 @@ from numpy.typing import NDArray
 
 from medzoo._version import __version__
 from medzoo.comparison import text
+from medzoo.comparison.dataset_labels import DatasetLabels as DatasetLabels
 from medzoo.comparison.groups import ArmGroups
 from medzoo.comparison.patients import Drawn, PatientTest, compare_drawn, draw
 from medzoo.comparison.runs import DONE
 from medzoo.comparison.statistics import PairedTest, corrected, corrected_mean, paired_test, split_ratio
 from medzoo.core.errors import DataError
 from medzoo.core.registry import unknown
-from medzoo.data.dataset import Examples
 from medzoo.metrics import evaluate, primary
 from medzoo.metrics.estimates import Estimate, Metrics
 from medzoo.metrics.scores import TASK_METRICS, metric_range, metric_title
 
 Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class DatasetLabels:
-    """A data set without its images: what the numbers are computed from.
-
-    Attributes:
-        name: What it is called.
-        task: ``binary``, ``multiclass``, ``ordinal`` or ``multilabel``.
-        classes: The C class names.
-        ids: What the N images are called.
-        targets: ``float32 [N, C]``.
-        groups: N patients, or images where no patient is known.
-        patients: Whether patients are known.
-        notes: What was left out or assumed.
-    """
-
-    name: str
-    task: str
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
-    targets: NDArray[np.float32]
-    groups: NDArray[np.str_]
-    patients: bool
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, examples: Examples) -> DatasetLabels:
-        """The labels of decoded examples."""
-        return cls(
-            examples.name,
-            examples.task,
-            examples.classes,
-            examples.ids,
-            examples.targets,
-            examples.groups,
-            examples.patients is not None,
-            examples.notes,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "name": self.name,
-            "task": self.task,
-            "classes": list(self.classes),
-            "ids": list(self.ids),
-            "targets": [[None if np.isnan(x) else float(x) for x in row] for row in self.targets],
-            "groups": self.groups.tolist(),
-            "patients": self.patients,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> DatasetLabels:
-        """Turn the result of ``to_dict`` back."""
-        targets = np.array([[np.nan if x is None else x for x in row] for row in data["targets"]], np.float32)
-        return cls(
-            data["name"],
-            data["task"],
-            tuple(data["classes"]),
-            tuple(data["ids"]),
-            targets,
-            np.array(data["groups"]),
-            data["patients"],
-            tuple(data["notes"]),
-        )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from medzoo._version import __version__
 from medzoo.contamination.audit import seen_by
 from medzoo.contamination.by_name import seen_notes
 from medzoo.core.errors import MedzooError
@@ -35,6 +34,7 @@ from medzoo.finetuning.backbone import load_backbone, match_head
 from medzoo.finetuning.class_weights import class_weights as weights_of
 from medzoo.finetuning.exclude_seen import exclusion_notes, remove_seen
 from medzoo.finetuning.options import FinetuneOptions
+from medzoo.finetuning.record import data_record, epoch_kept, formatted, run_config, selection_note, settings_record
 from medzoo.finetuning.report import Report
 from medzoo.finetuning.resume import open_checkpoints
 from medzoo.finetuning.run import FinetuneRun, StrategyResult
@@ -196,12 +196,12 @@ def finetune(
     network.medzoo = replace(network.medzoo, positive=positive)
     opened = open_checkpoints(checkpoints, resume, network, examples, held_out, options)
     run = _make_run(network, examples, held_out, options, opened)
-    class_weight = _formatted(run.class_weights) or "none"
+    class_weight = formatted(run.class_weights) or "none"
     _LOG.info("%s: %s; class weights: %s", network.medzoo.weights, chosen.title, class_weight)
     runtime, folder = Execution(device).start(), opened.folder if opened else None
     name = f"{network.medzoo.weights}-{examples.name}-{strategy}"
     before = probe_features(run, held_out, site_column)
-    with tracked(tracking, runtime, name, _config(run, left_out), folder) as tracker:
+    with tracked(tracking, runtime, name, run_config(run, left_out), folder) as tracker:
         report = _report(run, chosen.run(replace(run, tracker=tracker)), held_out, left_out, started)
         if tracker is not None:
             tracker.log_final(report.metrics.values, len(report.history))
@@ -257,8 +257,11 @@ def _report(
         probabilities=result.held_out,
         examples=examples,
         held_out=held_out,
-        settings={**_settings(run), **({} if run.options.patience is None else {"epoch_kept": _kept(result.history)})},
-        data={**_data(run, left_out), "notes": [*examples.notes, *_selection_note(run, result.history)]},
+        settings={
+            **settings_record(run),
+            **({} if run.options.patience is None else {"epoch_kept": epoch_kept(result.history)}),
+        },
+        data={**data_record(run, left_out), "notes": [*examples.notes, *selection_note(run, result.history)]},
         seconds=time.perf_counter() - started,
         features=result.features,
         checkpoints=run.checkpoints,
@@ -281,64 +284,3 @@ def _subgroups(report: Report, by: tuple[str, ...], bins: Bins | None, seed: int
         seed=seed,
         positive=report.metrics.positive or None,
     )
-
-
-def _config(run: FinetuneRun, left_out: dict[str, int] | None) -> dict[str, Any]:
-    """Return what the run record says before training."""
-    info = run.model.medzoo
-    described = {"kind": "finetune", "medzoo": __version__, "weights": info.weights, "head": info.head}
-    return {**described, "settings": _settings(run), "data": {**_data(run, left_out), "notes": [*run.examples.notes]}}
-
-
-def _data(run: FinetuneRun, left_out: dict[str, int] | None) -> dict[str, Any]:
-    examples, split = run.examples, run.split
-    return {
-        "name": examples.name,
-        "task": examples.task,
-        "train": _counted(examples, split.train),
-        "valid": _counted(examples, split.test),
-        **({"selection": _counted(examples, split.val)} if len(split.val) else {}),
-        "left_out": left_out,
-        "split": "by patient" if examples.patients is not None else "by image: no patients are known",
-    }
-
-
-def _settings(run: FinetuneRun) -> dict[str, Any]:
-    """Return the options in effect, resolved."""
-    options, trained = run.options, {}
-    if STRATEGIES[options.strategy].epochs:
-        trained = {**vars(options.training), "optimizer": "adamw", "augment": options.augment}
-    if options.layer_decay != 1:
-        trained["layer_decay"] = options.layer_decay
-    if options.patience is not None:
-        trained["patience"] = options.patience
-    return {
-        "strategy": options.strategy,
-        **trained,
-        "class_weights": _formatted(run.class_weights),
-        "image_size": run.model.medzoo.input.size,
-        "truncate": run.model.medzoo.truncate,
-        "seed": options.seed,
-        "device": str(run.loader.device),
-    }
-
-
-def _formatted(weights: NDArray[np.float32] | None) -> list[float] | None:
-    return None if weights is None else [round(float(weight), 4) for weight in weights]
-
-
-def _counted(examples: Examples, rows: Tensor) -> dict[str, Any]:
-    return {"images": len(rows), "counts": examples.counts(rows.numpy())}
-
-
-def _kept(history: list[dict[str, Any]]) -> int:
-    return next(int(record["epoch"]) for record in history if record.get("kept"))
-
-
-def _selection_note(run: FinetuneRun, history: list[dict[str, Any]]) -> list[str]:
-    if run.options.patience is None:
-        return []
-    return [
-        f"{len(run.split.val):,} of the training images chose epoch {_kept(history)} of {len(history)}, by "
-        f"{primary(run.examples.task)}; the held-out images chose nothing."
-    ]

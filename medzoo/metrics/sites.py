@@ -91,8 +91,8 @@ class SiteValidation:
             SiteResult(**{**one, **{name: Estimate(**one[name]) for name in ("left_out", "random", "drop")}})
             for one in data["sites"]
         )
-        whole = (Estimate(**data[name]) for name in ("random", "mean_left_out", "mean_drop"))
-        return cls(data["metric"], sites, *whole, data["unknown"], data["unnamed"])
+        random, left_out, drop = (Estimate(**data[name]) for name in ("random", "mean_left_out", "mean_drop"))
+        return cls(data["metric"], sites, random, left_out, drop, data["unknown"], data["unnamed"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medzoo.cli.options import Device, ExcludeSeen, FixedSize, Jobs, Protocol, Scheduler, Zoos, listed
+from medzoo.cli.options import Device, ExcludeSeen, FixedSize, Jobs, Protocol, Scheduler, Zoos
+from medzoo.cli.parsing import listed
 from training.commands.options import DataFolder, Limit, Partial, Work, existing
 
 
