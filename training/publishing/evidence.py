@@ -109,8 +109,9 @@ def transfers(name: str, results: Sequence[TargetResult]) -> list[Transfer]:
     found = []
     for result in results:
         facts = next((arm for arm in result.arms if arm.weight == name), None)
-        for strategy in result.comparison.strategies if facts else ():
-            found += _transfer(result, facts, strategy)
+        if facts is not None:
+            for strategy in result.comparison.strategies:
+                found += _transfer(result, facts, strategy)
     return found
 
 
