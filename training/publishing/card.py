@@ -26,7 +26,7 @@ from training.templates import number, render
 
 CARDS = Path(__file__).parents[2] / "model_cards"
 # The studies that the cards in the repository are made from, each laid out as a work folder.
-STUDIES = (CARDS.parent / "docs" / "studies" / "2026-11-25-preview",)
+STUDIES = tuple(CARDS.parent / "docs" / "studies" / name for name in ("2026-11-25-finetuning", "2026-11-25-preview"))
 # Of a bundle, beside its card.
 CURVES = "![Training loss, and metrics on held-out images, by epoch](curves.png)"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from medzoo.comparison.benefit import benefits
 from medzoo.comparison.comparison import Comparison
 from medzoo.comparison.convergence import convergence
+from medzoo.comparison.design import LEVEL
 from medzoo.comparison.verdict import BETTER, OPEN, UNKNOWN, WORSE, Verdict, percent, signed, verdict
 from training.datasets import DATASETS
 from training.study.paper import IMAGE_SIZE
@@ -87,21 +88,23 @@ def _decided(results: Sequence[TargetResult]) -> Iterator[str]:
 
 
 def _patients(results: Sequence[TargetResult]) -> Iterator[str]:
-    """List the differences of the very models on other patients whose interval excludes 0."""
+    """List the differences of the very models on other patients that their interval and p-value both tell."""
     found, count = [], 0
     for result in results:
         for row in result.comparison.table(result.metric):
-            estimate = None if row.patients is None else row.patients.difference
-            if estimate is None or estimate.low is None or estimate.high is None:
+            if row.patients is None or row.patients.p is None:
+                continue
+            estimate = row.patients.difference
+            if estimate.low is None or estimate.high is None:
                 continue
             count += 1
-            if not estimate.low <= 0 <= estimate.high:
+            if row.patients.p < LEVEL and not estimate.low <= 0 <= estimate.high:
                 found.append(f"{DATASETS[result.target].title}, {row.arm} {signed(estimate)}")
     if count:
-        names = f"the interval of the difference excludes 0 for {'; '.join(found)}"
+        names = f"the interval of the difference excludes 0, and p is below {LEVEL}, for {'; '.join(found)}"
         yield (
             f"The same models on other patients, another question, {_count(count, 'comparison')} (not corrected for "
-            f"their number): {names if found else 'every interval of a difference holds 0'}."
+            f"their number): {names if found else f'no interval of a difference excludes 0 with p below {LEVEL}'}."
         )
 
 
