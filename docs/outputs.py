@@ -18,7 +18,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 # In this order: a page uses the models of those before it.
-PAGES = ["start", "finetune/data", "finetune/first-model", "finetune/evaluate", "finetune/labels"]
+PAGES = ["start", "finetune/data", "finetune/first-model", "finetune/stress", "finetune/evaluate", "finetune/labels"]
 PAGES += ["finetune/strategies", "weights/index", "weights/import"]
 BLOCK = re.compile(
     r"<!-- run(?:, (?P<lines>\d+) lines?)? -->\n\n?```(?P<language>\w*)\n(?P<code>.*?)^```\n"
