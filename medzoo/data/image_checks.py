@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def reduced(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return images[:, ::down, ::across]
 
 
-def _measured(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+def _measured(images: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
     """Deviation, share of dark pixels, brightness by cell and mean colour of some images."""
     channels = np.moveaxis(reduced(images), 3, 0).astype(np.float32, order="C")
     grey = channels.sum(0) / len(channels)

@@ -1,7 +1,8 @@
 """Fine-tune small sets with one option changed at a time, and keep each run's metrics; finished runs are not repeated.
 
-``PYTHONPATH=. python docs/studies/2026-11-25-defaults/grid.py DATA WORK BUNDLE [BUNDLE ...]``, from the root of the
-repository. A bundle is the folder of pretrained weights.
+``PYTHONPATH=. python docs/studies/2026-11-25-defaults/grid.py DATA WORK WORD...``, from the root of the repository. A
+word is a bundle (the folder of pretrained weights), a target, or a number of training images (``100``, ``all``);
+without a target or a number, all of them are run.
 """
 
 from __future__ import annotations
@@ -25,28 +26,30 @@ from training.cache.load import prepared
 RESULTS = Path(__file__).with_name("results.jsonl")
 TARGETS = ("covid19_radiography", "shenzhen", "crc_val_he_7k", "eyepacs")
 SIZE = 64  # pixels
-SPLITS = (0, 1)  # seeds of the held-out fifth, the same for all options
+SPLITS = (0, 1, 2)  # seeds of the held-out fifth, the same for all options
 BASE: dict[str, Any] = {"strategy": "full", "head": "mlp", "lr": 3e-4, "epochs": 10, "augment": "light"}
 CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"strategy": "linear_probe"},
     {"strategy": "lp_ft", "head": "linear"},
-    {"strategy": "lp_ft", "head": "linear", "lr": 1e-4},
+    {"strategy": "lp_ft", "head": "linear", "lr": 1e-3},
     {"head": "linear"},
-    {"lr": 1e-4},
+    {"head": "linear", "lr": 1e-3},
     {"lr": 1e-3},
+    {"lr": 1e-4},
     {"epochs": 20},
-    {"epochs": 5},
-    {"augment": "none"},
+    {"epochs": 20, "lr": 1e-3},
+    {"epochs": 5, "lr": 1e-3},
+    {"augment": "none", "lr": 1e-3},
 )
 
 
-def runs(bundles: list[Path], sizes: list[int | None]) -> Iterator[dict[str, Any]]:
-    """Yield every run: the cheap comparisons of all targets before the long ones."""
-    for size in sizes:
-        for change in CHANGES:
-            for split in SPLITS:
-                for target in TARGETS:
+def runs(bundles: list[Path], targets: list[str], sizes: list[int | None]) -> Iterator[dict[str, Any]]:
+    """Yield every run, split by split: stopped at any time, each option has as many runs as the others."""
+    for split in SPLITS:
+        for size in sizes:
+            for target in targets:
+                for change in CHANGES:
                     for bundle in bundles:
                         yield {"target": target, "weights": bundle.name, "n": size, "split": split, **BASE, **change}
 
@@ -59,13 +62,13 @@ def subset(data: ImageDataset[Any], split: int, size: int | None) -> tuple[Image
     return data.take(rows), held_out[rows]
 
 
-def main(data: Path, work: Path, bundles: list[Path], sizes: list[int | None]) -> None:
+def main(data: Path, work: Path, bundles: list[Path], targets: list[str], sizes: list[int | None]) -> None:
     """Run what is not in the results yet."""
     done = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     keys = [{k: v for k, v in record.items() if k not in ("metrics", "seconds", "trained")} for record in done]
     folders = {bundle.name: bundle for bundle in bundles}
     opened: dict[str, ImageDataset[Any]] = {}
-    for run in runs(bundles, sizes):
+    for run in runs(bundles, targets, sizes):
         target = run["target"]
         if target not in opened:
             cache, _ = prepared(target, data, work / "cache", size=SIZE, allow_partial=True)
@@ -90,10 +93,13 @@ def main(data: Path, work: Path, bundles: list[Path], sizes: list[int | None]) -
 
 
 if __name__ == "__main__":
-    numbers = [word for word in sys.argv[3:] if word.isdigit() or word == "all"]
+    words = sys.argv[3:]
+    chosen = [word for word in words if word in TARGETS]
+    numbers = [word for word in words if word.isdigit() or word == "all"]
     main(
         Path(sys.argv[1]),
         Path(sys.argv[2]),
-        [Path(word) for word in sys.argv[3:] if word not in numbers],
+        [Path(word) for word in words if word not in (*chosen, *numbers)],
+        chosen or list(TARGETS),
         [None if word == "all" else int(word) for word in numbers or ["100", "all"]],
     )
