@@ -239,7 +239,7 @@ def test_patience_keeps_the_best_epoch_by_images_that_are_not_held_out(
     monkeypatch.setattr(run_module.FinetuneRun, "predict", look)
     monkeypatch.setattr(run_module.FinetuneRun, "metric_values", values_of)
     monkeypatch.setattr(run_module, "primary", lambda task: "accuracy")
-    monkeypatch.setattr("medzoo.finetuning.finetune.primary", lambda task: "accuracy")
+    monkeypatch.setattr("medzoo.finetuning.record.primary", lambda task: "accuracy")
     report = finetune(tiny, DATA, patience=2, epochs=7, batch_size=8, device="cpu")
     assert len(report.history) == 4
     assert [record["epoch"] for record in report.history if record.get("kept")] == [2]
