@@ -46,6 +46,12 @@ def test_the_table_of_both_recipes_is_made_from_the_run_records(capsys: pytest.C
     assert table in (RECIPES / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_table_of_defaults_is_made_from_its_results(capsys: pytest.CaptureFixture[str]) -> None:
+    study = FOLDERS[0].parent / "2026-11-25-defaults"
+    runpy.run_path(str(study / "make_table.py"), run_name="__main__")
+    assert capsys.readouterr().out in (study / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("study", FOLDERS, ids=lambda path: path.name)
 def test_nothing_large_no_weight_and_no_place(study: Path) -> None:
     for file in study.rglob("*"):
