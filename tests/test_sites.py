@@ -21,7 +21,7 @@ from medzoo.comparison.report import save
 from medzoo.core.errors import DataError, MedzooError
 from medzoo.data.dataset import ImageDataset
 from medzoo.finetuning.report import Report
-from medzoo.metrics.sites import measure_sites
+from medzoo.metrics.sites import SiteValidation, measure_sites
 from medzoo.metrics.subgroups import measure_subgroups
 from medzoo.reporting.subgroup_section import subgroup_section
 
@@ -215,5 +215,10 @@ def test_compare_leaves_sites_out_and_probes_them(tmp_path: Path) -> None:
     again = Comparison.from_dict(json.loads(json.dumps(result.to_dict())))
     assert str(again) == str(result) and again.to_dict() == result.to_dict()
     assert save(again, tmp_path / "again").read_text() == page
+    older = found.sites.to_dict()  # as it was written before it counted a site's patients
+    del older["unnamed"]
+    for one in older["sites"]:
+        del one["patients"]
+    assert SiteValidation.from_dict(older).lines() == found.sites.lines()
     with pytest.raises(MedzooError, match="give site_column="):
         compare(two_sites(), starts, validation="leave-one-site-out", **options)

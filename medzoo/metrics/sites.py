@@ -86,13 +86,14 @@ class SiteValidation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SiteValidation:
-        """Restore what was found from the result of :meth:`to_dict`."""
+        """Restore what was found from the result of :meth:`to_dict`, also of before it counted a site's patients."""
+        estimates = ("left_out", "random", "drop")
         sites = tuple(
-            SiteResult(**{**one, **{name: Estimate(**one[name]) for name in ("left_out", "random", "drop")}})
+            SiteResult(**{"patients": one["images"], **one, **{name: Estimate(**one[name]) for name in estimates}})
             for one in data["sites"]
         )
         random, left_out, drop = (Estimate(**data[name]) for name in ("random", "mean_left_out", "mean_drop"))
-        return cls(data["metric"], sites, random, left_out, drop, data["unknown"], data["unnamed"])
+        return cls(data["metric"], sites, random, left_out, drop, data["unknown"], data.get("unnamed", 0))
 
 
 @dataclass(frozen=True, eq=False)

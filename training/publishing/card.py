@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,10 @@ def repository_evidence() -> Evidence:
     Raises:
         MedzooError: A file cannot be read.
     """
-    found = [read_evidence(study) for study in STUDIES]
+    found = read_evidence(*STUDIES)
     previews = {name: read_json(preview.PREVIEW / name / RUN) for name in preview.preview_pins()}
     pins = {**preview.preview_pins(), **read_pins(PINS)}
-    return Evidence(records=previews, results=[result for one in found for result in one.results], pins=pins)
+    return replace(found, records={**previews, **found.records}, pins=pins)
 
 
 def card(

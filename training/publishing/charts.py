@@ -113,7 +113,7 @@ def forest(found: Sequence[Transfer], titles: Mapping[str, str]) -> Forest | Non
         titled,
         tuple(
             ForestRow(
-                f"{titles[one.target]}: {one.metric}, {one.strategy}, {one.image_size} px".replace("_", " "),
+                f"{titles[one.target]}: {WORDS[one.metric][0]}, {one.strategy.replace('_', ' ')}, {one.image_size} px",
                 f"{e:+.3f}" if differences else str(e),
                 *(scale(place) for place in (end[1], end[0], end[2])),
             )

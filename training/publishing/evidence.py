@@ -69,24 +69,28 @@ class Transfer:
     reduced: tuple[str, ...]
 
 
-def read_evidence(folder: Path) -> Evidence:
-    """Read a folder laid out as the work folder of ``pretrain`` and ``study``.
+def read_evidence(*folders: Path) -> Evidence:
+    """Read folders laid out as the work folder of ``pretrain`` and ``study``.
 
     Args:
-        folder: Holds any of ``runs/NAME/run.json``, ``study/results/TARGET.json`` and ``audits/NAME/TARGET.json`` (the
-            output of ``medzoo audit --json``); a missing folder is empty.
+        folders: Each holds any of ``runs/NAME/run.json``, ``study/results/TARGET.json`` and
+            ``audits/NAME/TARGET.json`` (the output of ``medzoo audit --json``); a missing folder is empty. Of a run or
+            an audit in several, the last one counts; results are kept of all.
 
     Raises:
         RunError: A file cannot be read.
     """
+    runs = [(name, folder / "runs" / name / RUN) for folder in folders for name in WEIGHTS]
+    audits = [(name, file) for folder in folders for name in WEIGHTS for file in _audits(folder, name)]
     return Evidence(
-        records={name: _read(file) for name in WEIGHTS if (file := folder / "runs" / name / RUN).is_file()},
-        results=read_results(folder / "study"),
-        audits={
-            name: {file.stem: _read(file) for file in sorted((folder / "audits" / name).glob("*.json"))}
-            for name in WEIGHTS
-        },
+        records={name: _read(file) for name, file in runs if file.is_file()},
+        results=[result for folder in folders for result in read_results(folder / "study")],
+        audits={name: {file.stem: _read(file) for whose, file in audits if whose == name} for name in WEIGHTS},
     )
+
+
+def _audits(folder: Path, name: str) -> list[Path]:
+    return sorted((folder / "audits" / name).glob("*.json"))
 
 
 def _read(file: Path) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from make_table import BASE, RESULTS
 from numpy.typing import NDArray
 
 import medzoo
@@ -24,11 +25,9 @@ from medzoo.data.dataset import ImageDataset
 from medzoo.data.splits import groups_of, holdout
 from training.cache.load import prepared
 
-RESULTS = Path(__file__).with_name("results.jsonl")
 TARGETS = ("covid19_radiography", "shenzhen", "crc_val_he_7k", "eyepacs")
 SIZE = 64  # pixels
 SPLITS = (0, 1, 2)  # seeds of the held-out fifth, the same for all options
-BASE: dict[str, Any] = {"strategy": "full", "head": "mlp", "lr": 3e-4, "epochs": 10, "augment": "light"}
 # What seemed to matter first, and then the rest.
 FIRST: tuple[dict[str, Any], ...] = (
     {},
